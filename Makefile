@@ -1,0 +1,95 @@
+# Everything a person does to this project. GNU make 3.81 is enough.
+
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest
+
+# The first interpreter that really is 3.11 or later: a name may be a shim for nothing.
+FIND_PYTHON = for name in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	    && { echo "$$name"; exit; }; \
+	done; echo missing
+SETUP = python=$$($(FIND_PYTHON)); \
+	if [ "$$python" = missing ]; then \
+	  echo "no Python 3.11 or later found; install one, or say make PYTHON=/path/to/python" >&2; exit 1; \
+	fi; \
+	"$$python" scripts/install.py $(VENV)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test quick lint format types contracts docs check wheel surface bench chaos soak \
+	fuzz lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run:  ## record into .state here: eventbus up, until Ctrl-C (ARGS="--help" for more)
+	@$(SETUP) run
+	@exec $(VENV)/bin/eventbus up $(ARGS)
+
+test:  ## the whole test suite (ARGS="-k lane" for a part)
+	@$(SETUP) test
+	$(PYTEST) $(ARGS)
+
+quick:  ## the part of the suite that takes seconds
+	@$(SETUP) test
+	$(PYTEST) -m "not slow" $(ARGS)
+
+lint:  ## ruff: rules and format; deptry: what is declared is what is imported
+	@$(SETUP) lint
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(VENV)/bin/deptry .
+
+format:  ## let ruff put the code in form
+	@$(SETUP) lint
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+types:  ## mypy, strict
+	@$(SETUP) lint
+	$(PY) -m mypy
+
+contracts:  ## who may import whom
+	@$(SETUP) lint
+	$(VENV)/bin/lint-imports --no-logo
+
+docs:  ## every block, link and example of the documentation
+	@$(SETUP) test
+	$(PYTEST) tests/test_docs.py
+
+wheel:  ## build the wheel and try it in an empty environment
+	@$(SETUP) test
+	$(PY) scripts/try_wheel.py
+
+check: test lint types contracts wheel  ## all that CI asks for, on one interpreter
+
+surface:  ## write down the public surface anew, for review in the diff
+	@$(SETUP) test
+	$(PY) scripts/surface.py > tests/surface.txt
+
+bench:  ## python -m benchmarks (ARGS="emit --json out.json")
+	@$(SETUP) bench
+	$(PY) -m benchmarks $(ARGS)
+
+# The long forms: no bound on one test but a day, and every count at its long-run target.
+LONG = EVENTBUS_LONG=1 $(PYTEST) -o timeout=86400
+
+chaos:  ## long: kills, power cuts, full disks, broken files
+	@$(SETUP) test
+	$(LONG) tests/reliability -m "not soak and not fuzz" $(ARGS)
+
+soak:  ## long: steady load for hours, watched for leaks
+	@$(SETUP) test
+	$(LONG) -m soak $(ARGS)
+
+fuzz:  ## long: random input and random schedules
+	@$(SETUP) test
+	$(LONG) -m fuzz $(ARGS)
+
+lock:  ## pin the newest of everything allowed (needs uv)
+	scripts/lock.sh
+
+clean:  ## remove what was built, and the environment; .state stays
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,49 @@
+"""What every test stands on: one backend unless it asks, no stray settings, lengths."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+
+IS_LONG = os.environ.get("EVENTBUS_LONG") == "1"
+
+# A shared machine is slow at times; the suite's own timeout is what bounds a test.
+settings.register_profile("short", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=5_000)
+settings.load_profile("long" if IS_LONG else "short")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long forms out, unless they are asked for."""
+    if IS_LONG:
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of whoever runs the tests says nothing to them."""
+    for name in os.environ:
+        if name.startswith(("EVENTBUS_", "LOG_")) and name != "EVENTBUS_LONG":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Where an async test runs; `@pytest.mark.on_both_backends` adds trio."""
+    return "asyncio"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("on_both_backends"):
+        metafunc.parametrize("anyio_backend", ["asyncio", "trio"])
+
+
+@pytest.fixture(scope="session")
+def at_length() -> Callable[[int, int], int]:
+    """`at_length(500, 20_000)`: how often, in CI and in the long run."""
+    return lambda short, long: long if IS_LONG else short
