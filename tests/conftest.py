@@ -1,12 +1,13 @@
-"""What every test stands on: one backend unless it asks, no stray settings, lengths."""
+"""What every test stands on: one backend unless it asks, no stray settings."""
 
 import os
-from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
 
 IS_LONG = os.environ.get("EVENTBUS_LONG") == "1"
+LENGTHS = ("EVENTBUS_LONG", "EVENTBUS_RUNS")
+"""Variables that say how much is run; every other one of ours is taken away."""
 
 # A shared machine is slow at times; the suite's own timeout is what bounds a test.
 settings.register_profile("short", deadline=None)
@@ -27,8 +28,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of whoever runs the tests says nothing to them."""
-    for name in os.environ:
-        if name.startswith(("EVENTBUS_", "LOG_")) and name != "EVENTBUS_LONG":
+    for name in list(os.environ):
+        if name.startswith(("EVENTBUS_", "LOG_")) and name not in LENGTHS:
             monkeypatch.delenv(name)
 
 
@@ -41,9 +42,3 @@ def anyio_backend() -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("on_both_backends"):
         metafunc.parametrize("anyio_backend", ["asyncio", "trio"])
-
-
-@pytest.fixture(scope="session")
-def at_length() -> Callable[[int, int], int]:
-    """`at_length(500, 20_000)`: how often, in CI and in the long run."""
-    return lambda short, long: long if IS_LONG else short

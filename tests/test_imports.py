@@ -1,0 +1,83 @@
+"""What an import costs, and who may import whom."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = {
+    *("aiofiles", "anyio", "asyncio", "backports", "click", "compression", "cronsim"),
+    *("sinks", "sqlite3", "trio", "uvloop", "watchfiles"),
+}
+"""Packages that have no part in emitting an event."""
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level packages a fresh interpreter has loaded after a statement."""
+    code = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    asked = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(asked.stdout.split())
+
+
+def test_importing_eventbus_loads_no_extra() -> None:
+    loaded = modules_after("import eventbus") - modules_after("pass")
+
+    assert sorted(loaded & EXTRAS) == []
+
+
+@pytest.mark.parametrize("module", ["memory", "null"])
+def test_a_sink_that_writes_no_file_loads_no_file_library(module: str) -> None:
+    loaded = modules_after(f"import sinks.{module}")
+
+    assert "aiofiles" not in loaded
+
+
+def test_every_import_goes_down_the_layers() -> None:
+    """The contracts stand in pyproject.toml."""
+    lint = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+
+
+def modules_of(package: str) -> set[str]:
+    """The modules and packages that stand right inside a package."""
+    inside = ROOT / package
+    found = {path.stem for path in inside.glob("*.py")}
+    found |= {path.parent.name for path in inside.glob("*/__init__.py")}
+    return {f"{package}.{name}" for name in found if not name.startswith("__")}
+
+
+def test_every_module_has_a_layer() -> None:
+    """One that is in no layer would be free to import anything."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    named = {name.strip("() ") for layer in layers for name in layer.replace("|", ":").split(":")}
+
+    assert modules_of("eventbus") <= named
+
+
+@pytest.mark.parametrize("package", ["eventbus", "sinks"])
+def test_every_folder_of_modules_is_a_package(package: str) -> None:
+    """A folder without `__init__.py` is left out of the contracts in silence."""
+    folders = {path.parent for path in (ROOT / package).rglob("*.py")}
+
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_the_locks_name_no_address() -> None:
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        text = lock.read_text()
+
+        assert "://" not in text
+        assert not [line for line in text.splitlines() if line.startswith("-")]
