@@ -1,0 +1,1 @@
+"""Whatever emits by itself, one file a producer."""
