@@ -1,0 +1,357 @@
+"""Settings: `eventbus.toml`, the environment over it, and where each value came from."""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from eventbus.errors import DefinitionError, SettingsError, SinkNotFound
+from eventbus.journal import JournalSettings
+from eventbus.kinds import KindFilter
+from eventbus.producers.schedule import HeartbeatSettings, JobSettings, jobs_of
+from eventbus.sink import NamedSink, find_sink, installed_sinks
+from eventbus.sources import Said, Table, find_file, leaves, merge, read_environment, read_file
+from eventbus.units import read_duration, read_part, read_size
+
+__all__ = ["DEFAULT_LANES", "Settings", "check_sinks", "effective", "load_settings"]
+
+DEFAULT_LANES = (
+    "jsonl",
+    "flat",
+    "audit",
+    "interactions",
+    "usage",
+    "errors",
+    "storage",
+    "backup",
+)
+"""The lanes of a recorder that was told nothing: every file of the logs directory."""
+DEFAULT_STATE = ".state"
+DEFAULT_ORIGIN = "default"
+DAY_S = 86_400
+_TRUE_WORDS = ("1", "true", "yes", "on")
+_SINK_WORDS = ("use", "kinds", "off")
+"""What `[sinks.NAME]` may say besides the sink's own settings."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that can be set, read and checked."""
+
+    state: Path
+    """The state directory, absolute."""
+    lanes: tuple[str, ...] = DEFAULT_LANES
+    """The lanes that run, in order."""
+    sinks: dict[str, NamedSink] = {}
+    """What `[sinks.NAME]` says, by lane."""
+    journal: JournalSettings = JournalSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    disabled: bool = False
+    """True when `EVENTBUS_DISABLED` turns every emit into nothing."""
+    file: Path | None = None
+    """The settings file that was read."""
+    origins: dict[str, str] = {}
+    """Who said a value, by its path; a path that is missing has its default."""
+    notices: tuple[str, ...] = ()
+    """What was passed over, as sentences."""
+
+    @property
+    def named_sinks(self) -> tuple[NamedSink, ...]:
+        """The sinks of the lanes that run."""
+        return tuple(self.sinks.get(name, NamedSink(use=name)) for name in self.lanes)
+
+
+def load_settings(
+    start: str | os.PathLike[str] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Said] | None = None,
+) -> Settings:
+    """Read the settings as they hold in a directory, by default the working one.
+
+    Raises `SettingsError` for what is not allowed. Sinks' own settings are
+    checked by `check_sinks`, which has to import the sinks.
+    """
+    environ = os.environ if environ is None else environ
+    here = Path(start or ".").absolute()
+    named = environ.get("EVENTBUS_CONFIG")
+    file = (here / named) if named else find_file(here)
+    said = read_file(file) if file is not None else {}
+    spoken, strangers = read_environment(environ, settings=_known_paths(), sinks=_lanes_of(said))
+    table = merge(merge(said, spoken), dict(overrides or {}))
+    notices = [f"{name} is not a setting and was passed over" for name in strangers]
+    return _settings_of(table, here=here, file=file, notices=notices)
+
+
+def _known_paths() -> Iterator[tuple[str, ...]]:
+    """The settings that a variable of their own can set."""
+    yield from (("state",), ("lanes",), ("disabled",), ("config",))
+    for topic, struct in (("journal", JournalSettings), ("heartbeat", HeartbeatSettings)):
+        yield from ((topic, field.name) for field in msgspec.structs.fields(struct))
+
+
+def _lanes_of(said: Table) -> tuple[str, ...]:
+    sinks = said.get("sinks", {})
+    return (*DEFAULT_LANES, *(sinks if isinstance(sinks, dict) else ()))
+
+
+def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[str]) -> Settings:
+    allowed = ("state", "lanes", "sinks", "journal", "heartbeat")
+    variables = ("disabled", "config")
+    for key, said in table.items():
+        if key not in (*allowed, *variables) or (key in variables and not _is_variable(said)):
+            raise _unknown(key, said, allowed, of="")
+    sinks = _sinks(table)
+    return Settings(
+        state=_state(table.get("state"), here, file),
+        lanes=_lanes(table, sinks),
+        sinks={name: sink for name, (sink, _) in sinks.items()},
+        journal=_fill(JournalSettings, _table(table, "journal"), "journal"),
+        heartbeat=_heartbeat(_table(table, "heartbeat")),
+        disabled=_is_true(table.get("disabled")),
+        file=file,
+        origins={".".join(path): said.origin for path, said in leaves(table)},
+        notices=tuple(notices),
+    )
+
+
+def _is_variable(said: "Said | Table") -> bool:
+    return isinstance(said, Said) and said.is_text
+
+
+def _is_true(said: "Said | Table | None") -> bool:
+    return isinstance(said, Said) and str(said.value).lower() in _TRUE_WORDS
+
+
+def _state(said: "Said | Table | None", here: Path, file: Path | None) -> Path:
+    """The state directory: beside the file that names it, else here."""
+    beside = file.parent if file is not None else here
+    if said is None:
+        return beside / DEFAULT_STATE
+    written = _value(said, str, "state")
+    assert isinstance(said, Said)
+    from_file = file is not None and said.origin.startswith(file.name)
+    return (beside if from_file else here) / Path(written).expanduser()
+
+
+def _lanes(table: Table, sinks: dict[str, tuple[NamedSink, bool]]) -> tuple[str, ...]:
+    said = table.get("lanes")
+    if said is None:
+        wanted: Iterable[str] = (*DEFAULT_LANES, *sinks)
+    else:
+        wanted = _value(said, tuple[str, ...], "lanes")
+    off = {name for name, (_, is_off) in sinks.items() if is_off}
+    return tuple(name for name in dict.fromkeys(wanted) if name not in off)
+
+
+def _sinks(table: Table) -> dict[str, tuple[NamedSink, bool]]:
+    """What `[sinks.NAME]` tables say, and whether each is off."""
+    said = table.get("sinks", {})
+    if isinstance(said, Said):
+        raise SettingsError(
+            f"sinks cannot be {said.value!r} ({said.origin}); a sink's settings are a table"
+            " [sinks.NAME], and lanes = [...] says which run"
+        )
+    return {name: _sink(name, _table(said, name, "sinks.")) for name in said}
+
+
+def _sink(name: str, table: Table) -> tuple[NamedSink, bool]:
+    path = f"sinks.{name}"
+    use = _value(table["use"], str, f"{path}.use") if "use" in table else name
+    off = "off" in table and _value(table["off"], bool, f"{path}.off")
+    settings = {
+        key: _plain(said, f"{path}.{key}") for key, said in table.items() if key not in _SINK_WORDS
+    }
+    return NamedSink(use=use, name=name, kinds=_kinds(table, path), settings=settings), off
+
+
+def _kinds(table: Table, path: str) -> tuple[str, ...] | None:
+    if "kinds" not in table:
+        return None
+    kinds: tuple[str, ...] = _value(table["kinds"], tuple[str, ...], f"{path}.kinds")
+    try:
+        return KindFilter(kinds).patterns
+    except DefinitionError as error:
+        raise SettingsError(f"{path}.kinds: {error}") from error
+
+
+def _heartbeat(table: Table) -> HeartbeatSettings:
+    jobs = _table(table, "jobs", "heartbeat.")
+    rest = {key: said for key, said in table.items() if key != "jobs"}
+    settings = msgspec.structs.replace(
+        _fill(HeartbeatSettings, rest, "heartbeat"),
+        jobs={name: _job(_table(jobs, name, "heartbeat.jobs."), name) for name in jobs},
+    )
+    try:
+        read_part(settings.memory_most, whole=0)
+        read_part(settings.disk_least, whole=0)
+        jobs_of(settings)
+    except SettingsError as error:
+        raise SettingsError(f"heartbeat: {error}") from error
+    return settings
+
+
+def _job(table: Table, name: str) -> JobSettings:
+    return _fill(JobSettings, table, f"heartbeat.jobs.{name}")
+
+
+def _table(table: Table, key: str, above: str = "") -> Table:
+    said = table.get(key, {})
+    if isinstance(said, Said):
+        raise SettingsError(
+            f"{above}{key} cannot be {said.value!r} ({said.origin}); it is a table [{above}{key}]"
+        )
+    return said
+
+
+def _fill(wanted: type[S], table: Table, path: str) -> S:
+    """A Struct of what was said; the rest keeps its defaults."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(wanted)}
+    for key, said in table.items():
+        if key not in fields:
+            raise _unknown(key, said, fields, of=path)
+    return wanted(
+        **{key: _value(said, fields[key], f"{path}.{key}") for key, said in table.items()}
+    )
+
+
+def _unknown(key: str, said: "Said | Table", allowed: Iterable[str], *, of: str) -> SettingsError:
+    where = f" ({said.origin})" if isinstance(said, Said) else ""
+    path = f"{of}.{key}" if of else key
+    within = f" in [{of}]" if of else ""
+    return SettingsError(
+        f"no setting {path!r}{where}; allowed{within}: {', '.join(sorted(allowed)) or 'none'}"
+    )
+
+
+def _value(said: "Said | Table", wanted: Any, path: str) -> Any:
+    """A value of the wanted type, or a sentence saying who said what instead."""
+    if not isinstance(said, Said):
+        raise SettingsError(f"{path} cannot be a table; it is one value")
+    try:
+        value = _in_units(path, said.value)
+        if said.is_text and wanted in (tuple[str, ...], tuple[str, ...] | None):
+            value = [word.strip() for word in str(value).split(",") if word.strip()]
+        return msgspec.convert(value, wanted, strict=not said.is_text)
+    except (msgspec.ValidationError, SettingsError) as error:
+        sentence = str(error)
+        raise SettingsError(
+            f"{path} cannot be {said.value!r} ({said.origin}): {sentence[:1].lower()}{sentence[1:]}"
+        ) from error
+
+
+def _in_units(path: str, value: Any) -> Any:
+    """A size, a duration or days as numbers, told by the last word of the name."""
+    read = _UNITS.get(path.rpartition(".")[2].rpartition("_")[2])
+    if read is None or isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    number = read(value)
+    return number if isinstance(value, str) else value
+
+
+def _read_days(written: str | float) -> float:
+    """Days of `"30d"`, `"2 weeks"` or a number of them."""
+    try:
+        days = read_duration(float(written))
+    except ValueError:
+        days = read_duration(written) / DAY_S
+    return int(days) if days == int(days) else days
+
+
+_UNITS: dict[str, Callable[[str | float], float]] = {
+    "bytes": read_size,
+    "days": _read_days,
+    "every": read_duration,
+    "linger": read_duration,
+    "seconds": read_duration,
+    "timeout": read_duration,
+}
+"""How a setting is read whose name ends in that word."""
+
+
+def _plain(said: "Said | Table", path: str) -> Any:
+    """A sink's own setting, before its Struct is known."""
+    if not isinstance(said, Said):
+        return {key: _plain(inner, f"{path}.{key}") for key, inner in said.items()}
+    value = _in_units(path, said.value)
+    return _literal(value) if said.is_text and isinstance(value, str) else value
+
+
+def _literal(text: str) -> Any:
+    """A variable's text as the TOML value it would be, else as text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def check_sinks(settings: Settings) -> None:
+    """Make each sink once; what is wrong with its settings is named by its path."""
+    installed = installed_sinks()
+    for lane, sink in zip(settings.lanes, settings.named_sinks, strict=True):
+        if sink.use not in installed:
+            origin = settings.origins.get(f"sinks.{lane}.use") or settings.origins.get("lanes")
+            raise SinkNotFound(
+                f"no sink named {sink.use!r} ({origin or f'[sinks.{lane}]'});"
+                f" installed: {', '.join(sorted(installed))}"
+            )
+        _check_sink(lane, sink, settings)
+
+
+def _check_sink(lane: str, sink: NamedSink, settings: Settings) -> None:
+    path = f"sinks.{lane}"
+    try:
+        make = installed_sinks()[sink.use].load()
+    except ImportError as error:
+        raise SettingsError(f"cannot load sink {sink.use!r}: {error}") from error
+    wanted = getattr(make, "Settings", None)
+    fields = (
+        {field.encode_name: field.type for field in msgspec.structs.fields(wanted)}
+        if wanted
+        else {}
+    )
+    for key, value in sink.settings.items():
+        said = Said(value, settings.origins.get(f"{path}.{key}", path))
+        if key not in fields:
+            raise _unknown(key, said, (*fields, *_SINK_WORDS), of=path)
+        _value(said, fields[key], f"{path}.{key}")
+    find_sink(sink.use, sink.settings)
+
+
+class Effective(msgspec.Struct, frozen=True):
+    """One value in force, and who said it."""
+
+    path: str
+    value: Any
+    origin: str
+
+
+def effective(settings: Settings) -> Iterator[Effective]:
+    """Every value in force, with where it came from."""
+    values: dict[str, Any] = {
+        "state": str(settings.state),
+        "lanes": list(settings.lanes),
+        "disabled": settings.disabled,
+        "journal": msgspec.to_builtins(settings.journal),
+        "heartbeat": msgspec.to_builtins(settings.heartbeat),
+        "sinks": {name: _said_of(sink) for name, sink in settings.sinks.items()},
+    }
+    for path, value in _flat(values):
+        yield Effective(path, value, settings.origins.get(path, DEFAULT_ORIGIN))
+
+
+def _said_of(sink: NamedSink) -> dict[str, Any]:
+    kinds = {} if sink.kinds is None else {"kinds": list(sink.kinds)}
+    return {"use": sink.use, **kinds, **sink.settings}
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        elif value is not None or not above.startswith("heartbeat.jobs."):
+            yield above + key, value
