@@ -1,0 +1,55 @@
+"""Every form a log file's lines can have, by name."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from eventbus.event import Event, UnknownEvent, encode
+from eventbus.formats import audit, backup, errors, flat, interactions, storage, usage
+from eventbus.formats.record import read_back
+
+__all__ = ["SHAPES", "Shape"]
+
+Encode = Callable[[Event], bytes | None]
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What to write: which events, and each one's line."""
+
+    name: str
+    kinds: tuple[str, ...]
+    """The kinds it has lines for."""
+    encode: Encode
+    """An event's line without its newline; None when it gives none."""
+    is_full: bool = False
+    """True when a batch's own lines are this shape already."""
+
+
+def _shape(name: str, kinds: tuple[str, ...], encode: Encode) -> Shape:
+    """A shape that takes an event of the wrong types for what a reader would."""
+
+    def forgiving(event: Event) -> bytes | None:
+        if isinstance(event, UnknownEvent):
+            return None
+        try:
+            return encode(event)
+        except (AttributeError, TypeError, ValueError):
+            again = read_back(event)
+            return None if isinstance(again, UnknownEvent) else encode(again)
+
+    return Shape(name=name, kinds=kinds, encode=forgiving)
+
+
+SHAPES: dict[str, Shape] = {
+    shape.name: shape
+    for shape in (
+        Shape(name="jsonl", kinds=("*",), encode=encode, is_full=True),
+        Shape(name="flat", kinds=("*",), encode=flat.encode),
+        _shape("audit", audit.KINDS, audit.encode),
+        _shape("interactions", interactions.KINDS, interactions.encode),
+        _shape("usage", usage.KINDS, usage.encode),
+        _shape("storage", storage.KINDS, storage.encode),
+        _shape("backup", backup.KINDS, backup.encode),
+        _shape("errors", errors.KINDS, errors.encode),
+    )
+}
