@@ -1,0 +1,54 @@
+"""The one realistic event that every contestant records."""
+
+from typing import Any
+
+from eventbus.clock import utc_now
+from eventbus.event import Event, new_id
+from eventbus.scope import scope
+
+__all__ = ["SCOPE", "ToolCalled", "acting", "facts", "tool_called"]
+
+SCOPE = {"session": "s-20261120", "component": "brain"}
+"""Who acts in every event."""
+
+
+class ToolCalled(Event, tag="bench:call"):
+    """A tool call: about 260 bytes of JSON with a small dict."""
+
+    call_id: int
+    tool: str
+    ok: bool
+    duration_ms: float
+    arguments: dict[str, Any]
+
+
+def tool_called(number: int) -> ToolCalled:
+    """Construct the event, its id, time and scope included."""
+    return ToolCalled(
+        call_id=number,
+        tool="read_file",
+        ok=True,
+        duration_ms=12.5,
+        arguments={"path": "src/app.py", "line": number},
+    )
+
+
+def facts(number: int) -> dict[str, Any]:
+    """The same event as a plain dict, for those who record dicts."""
+    return {
+        "kind": "bench:call",
+        "id": new_id(),
+        "ts": utc_now(),
+        "scope": SCOPE,
+        "cause": None,
+        "call_id": number,
+        "tool": "read_file",
+        "ok": True,
+        "duration_ms": 12.5,
+        "arguments": {"path": "src/app.py", "line": number},
+    }
+
+
+def acting() -> scope:
+    """The scope block that every contestant of ours runs in."""
+    return scope(session=SCOPE["session"], component=SCOPE["component"])
