@@ -175,4 +175,4 @@ def read_schedule(job: JobSettings, *, of: str) -> Schedule | float:
         return CronLine(job.cron)
     if not job.every or job.every < 0:
         raise SettingsError(f"job {of!r}: every is {job.every!r}; it is a time above 0")
-    return job.every
+    return float(job.every)
