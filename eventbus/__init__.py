@@ -1,0 +1,92 @@
+"""An async event bus with pluggable sinks: the flight recorder for AI agents."""
+
+from typing import TYPE_CHECKING, Any
+
+from eventbus.bus import EventBus, Flushed, Report, Statistics
+from eventbus.errors import (
+    BusClosed,
+    DefinitionError,
+    EventBusError,
+    NotKept,
+    SettingsError,
+    SinkNotFound,
+    StateUnusable,
+)
+from eventbus.event import Event, UnknownEvent
+from eventbus.journal import JournalSettings
+from eventbus.replay import read_journal
+from eventbus.scope import Scope, current_scope, scope
+from eventbus.sink import Batch, Cursor, Home, NamedSink, Place, Refused, Sink
+
+if TYPE_CHECKING:
+    from eventbus.flat import (
+        flat_log_path,
+        get_log_text,
+        get_session,
+        log_error,
+        log_event,
+        logged,
+        read_log,
+        rotate_log,
+        set_session,
+    )
+
+__all__ = [
+    "Batch",
+    "BusClosed",
+    "Cursor",
+    "DefinitionError",
+    "Event",
+    "EventBus",
+    "EventBusError",
+    "Flushed",
+    "Home",
+    "JournalSettings",
+    "NamedSink",
+    "NotKept",
+    "Place",
+    "Refused",
+    "Report",
+    "Scope",
+    "SettingsError",
+    "Sink",
+    "SinkNotFound",
+    "StateUnusable",
+    "Statistics",
+    "UnknownEvent",
+    "current_scope",
+    "flat_log_path",
+    "get_log_text",
+    "get_session",
+    "log_error",
+    "log_event",
+    "logged",
+    "read_journal",
+    "read_log",
+    "rotate_log",
+    "scope",
+    "set_session",
+]
+
+_FLAT = frozenset(
+    {
+        "flat_log_path",
+        "get_log_text",
+        "get_session",
+        "log_error",
+        "log_event",
+        "logged",
+        "read_log",
+        "rotate_log",
+        "set_session",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    """The flat log, loaded when it is first asked for."""
+    if name not in _FLAT:
+        raise AttributeError(f"module 'eventbus' has no attribute {name!r}")
+    from eventbus import flat
+
+    return getattr(flat, name)

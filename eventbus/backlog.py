@@ -1,0 +1,358 @@
+"""What a lane has yet to do: fed from memory while it keeps up, else read from the segments."""
+
+import threading
+from collections import deque
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, Protocol
+
+from eventbus.disk import Disk
+from eventbus.replay import SegmentReader, valid_end
+from eventbus.segment import Segment, segments_by_writer, segments_in
+from eventbus.sink import Cursor, Place
+from eventbus.stretch import Stretch
+
+__all__ = ["Backlog", "FollowedWriter", "InMemory", "OnFull", "OwnWriter"]
+
+FED_MOST = 4 * 1024 * 1024
+"""Bytes of journal a lane is fed ahead; what is more it reads back."""
+LOOK_EVERY = 0.2
+"""Seconds between looks for other writers' new segments."""
+OTHERS_TURN = 4
+"""Every so many times the other writers go first, so that a busy one starves nobody."""
+
+OnFull = Literal["wait", "drop_oldest", "drop_newest"]
+Moves = list[tuple[Place, Place]]
+
+
+class Fed(Protocol):
+    """This process's own events, as a lane gets them."""
+
+    writer: str
+    since: Place
+    place: Place
+
+    def offer(self, stretch: Stretch) -> int: ...
+    def next(self) -> Stretch | None: ...
+    def moved(self, place: Place) -> Place: ...
+    def close(self) -> None: ...
+
+
+class FollowedWriter:
+    """One writer's segments, read forward from a place."""
+
+    def __init__(self, writer: str, place: Place | None, directory: Path, disk: Disk) -> None:
+        self.writer = writer
+        self.place = place
+        self.segments: list[Segment] = []
+        self.pruned = 0
+        """Segments that were gone before they were read."""
+        self._directory = directory
+        self._disk = disk
+        self._reader: SegmentReader | None = None
+        self._ends: dict[str, int | None] = {}
+
+    def next(self, stop: Place | None = None) -> Stretch | None:
+        """The next records, not past `stop`; None when there are none yet."""
+        while True:
+            reader = self._reader_here()
+            if reader is None:
+                return None
+            start = reader.place
+            bound = self._bound(reader.segment, stop)
+            blob = reader.read(bound)
+            if blob:
+                self.place = reader.place
+                return Stretch(writer=self.writer, start=start, end=reader.place, blob=blob)
+            if not self._move_on(reader, stop):
+                return None
+
+    def _bound(self, segment: Segment, stop: Place | None) -> int | None:
+        if stop is not None and stop.segment == segment.name:
+            return stop.offset
+        if segment.name not in self._ends:
+            after = self._after(segment)
+            if after is None:
+                return None
+            self._ends[segment.name] = valid_end(segment, after, self._disk)
+        return self._ends[segment.name]
+
+    def _move_on(self, reader: SegmentReader, stop: Place | None) -> bool:
+        """Go to the next segment, if this one is surely at its end."""
+        if stop is not None and stop.segment == reader.segment.name:
+            return False
+        after = self._after(reader.segment)
+        if after is None:
+            return False
+        if reader.segment.name not in self._ends:
+            return True  # the next segment has only now appeared: read this one to its end
+        self.pruned += reader.is_gone
+        reader.close()
+        self._reader = None
+        self.place = Place(after.name, 0)
+        return True
+
+    def _after(self, segment: Segment) -> Segment | None:
+        for one, following in pairwise(self.segments):
+            if one.name == segment.name:
+                return following
+        if self.segments and self.segments[0].name > segment.name:
+            return self.segments[0]
+        return None
+
+    def _reader_here(self) -> SegmentReader | None:
+        if self._reader is None:
+            segment = self._segment_here()
+            if segment is None:
+                return None
+            offset = self.place.offset if self.place else 0
+            self._reader = SegmentReader(segment, self._disk, offset=offset)
+        return self._reader
+
+    def _segment_here(self) -> Segment | None:
+        if self.place is None:
+            if not self.segments:
+                return None
+            self.place = Place(self.segments[0].name, 0)
+        for segment in self.segments:
+            if segment.name >= self.place.segment:
+                if segment.name != self.place.segment:
+                    self.pruned += 1
+                    self.place = Place(segment.name, 0)
+                return segment
+        return None
+
+    def jump(self, place: Place) -> None:
+        """Go on from another place."""
+        if self._reader is not None and (
+            self._reader.segment.name != place.segment or self._reader.offset != place.offset
+        ):
+            self.close()
+        self.place = place
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+class OwnWriter:
+    """This process's own events: stretches as they are written, else read back."""
+
+    def __init__(
+        self, writer: str, start: Place, since: Place, directory: Path, disk: Disk
+    ) -> None:
+        self.writer = writer
+        self.place = start
+        self.since = since
+        """Records from here on are counted when they are offered."""
+        self.end = since
+        """Where the writer stood after the last stretch it offered."""
+        self.fed: deque[Stretch] = deque()
+        self.moves: Moves = []
+        self.fed_in = 0
+        self.fed_out = 0
+        self._read_back = FollowedWriter(writer, start, directory, disk)
+        self._directory = directory
+        self._disk = disk
+
+    def offer(self, stretch: Stretch) -> int:
+        """Called by the writer's thread, right after it has written; nothing is dropped."""
+        if self.fed_in - self.fed_out < FED_MOST:
+            self.fed_in += stretch.size
+            self.fed.append(stretch)
+        self.end = stretch.end
+        return 0
+
+    def next(self) -> Stretch | None:
+        self.place = self.moved(self.place)
+        head = self._fed_head()
+        if head is not None and self.moved(head.start) == self.place:
+            self.fed.popleft()
+            self.fed_out += head.size
+            self.place = self.moved(head.end)
+            return head
+        if self.place >= self.moved(self.end):
+            return None
+        return self._from_disk(self.moved(head.start) if head is not None else None)
+
+    def _fed_head(self) -> Stretch | None:
+        """The first stretch fed that is not behind us."""
+        while self.fed:
+            head = self.fed[0]
+            if self.moved(head.end) > self.place:
+                return head
+            self.fed.popleft()
+            self.fed_out += head.size
+        return None
+
+    def _from_disk(self, stop: Place | None) -> Stretch | None:
+        reader = self._read_back
+        found = segments_by_writer(segments_in(self._directory, self._disk))
+        reader.segments = found.get(self.writer, [])
+        reader.jump(self.place)
+        if self.place < self.since:
+            stop = min(stop, self.since) if stop is not None else self.since
+        stretch = reader.next(stop)
+        self.place = reader.place or self.place
+        return stretch
+
+    def moved(self, place: Place) -> Place:
+        """The same record's place, if its bytes had to be written again elsewhere."""
+        for old, new in self.moves:
+            if place.segment == old.segment and place.offset >= old.offset:
+                place = Place(new.segment, new.offset + place.offset - old.offset)
+        return place
+
+    def close(self) -> None:
+        self.fed.clear()
+        self._read_back.close()
+
+
+class InMemory:
+    """This process's own events where there is no journal: bounded, by count."""
+
+    def __init__(self, since: Place, *, capacity: int, on_full: OnFull) -> None:
+        self.writer = "memory"
+        self.since = self.place = since
+        self.capacity = max(1, capacity)
+        self.on_full = on_full
+        self._fed: deque[Stretch] = deque()
+        self._count_in = 0
+        self._count_out = 0
+        self._count_cut = 0
+        self._room = threading.Event()
+        self._is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        return self._count_in - self._count_out - self._count_cut
+
+    def offer(self, stretch: Stretch) -> int:
+        """Called by the writer's thread; how many events were dropped for it."""
+        dropped = 0
+        while stretch.count > self.capacity:
+            head, stretch = stretch.cut(self.capacity)
+            dropped += self._offer(head)
+        return dropped + self._offer(stretch)
+
+    def _offer(self, stretch: Stretch) -> int:
+        dropped = 0
+        while self.waiting + stretch.count > self.capacity and not self._is_closed:
+            if self.on_full == "drop_newest":
+                return stretch.count
+            if self.on_full == "drop_oldest":
+                dropped += self._cut_oldest()
+            else:
+                self._room.clear()
+                if self.waiting + stretch.count > self.capacity:
+                    self._room.wait(0.1)
+        self._count_in += stretch.count
+        self._fed.append(stretch)
+        return dropped
+
+    def _cut_oldest(self) -> int:
+        try:
+            oldest = self._fed.popleft()
+        except IndexError:  # the lane was quicker
+            return 0
+        self._count_cut += oldest.count
+        return oldest.count
+
+    def next(self) -> Stretch | None:
+        try:
+            stretch = self._fed.popleft()
+        except IndexError:
+            return None
+        self._count_out += stretch.count
+        self.place = stretch.end
+        self._room.set()
+        return stretch
+
+    def moved(self, place: Place) -> Place:
+        return place
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._room.set()
+
+
+class Backlog:
+    """All writers a lane follows, one after the other in fairness."""
+
+    def __init__(
+        self,
+        own: Fed | None,
+        *,
+        directory: Path | None,
+        disk: Disk,
+        others: Cursor | None = None,
+    ) -> None:
+        self.own = own
+        self._directory = directory
+        self._disk = disk
+        self._others: dict[str, FollowedWriter] | None = None if others is None else {}
+        self._known: Cursor = others or {}
+        self._looked = float("-inf")
+        self._rest: deque[Stretch] = deque()
+        self._turn = 0
+
+    @property
+    def follows_others(self) -> bool:
+        return self._others is not None
+
+    def look(self, now: float, *, at_once: bool = False) -> None:
+        """See which segments other writers have by now."""
+        if self._others is None or self._directory is None:
+            return
+        if not at_once and now - self._looked < LOOK_EVERY:
+            return
+        self._looked = now
+        by_writer = segments_by_writer(segments_in(self._directory, self._disk))
+        for writer, segments in by_writer.items():
+            if self.own is None or writer != self.own.writer:
+                self._follow(writer).segments = segments
+
+    def _follow(self, writer: str) -> FollowedWriter:
+        others = self._others if self._others is not None else {}
+        if writer not in others and self._directory is not None:
+            place = self._known.get(writer)
+            others[writer] = FollowedWriter(writer, place, self._directory, self._disk)
+        return others[writer]
+
+    def next(self) -> Stretch | None:
+        """The next records to do, if any are there by now."""
+        if self._rest:
+            return self._rest.popleft()
+        self._turn += 1
+        if self._turn % OTHERS_TURN == 0:
+            return self._next_of_others() or self._next_own()
+        return self._next_own() or self._next_of_others()
+
+    def put_back(self, stretch: Stretch) -> None:
+        """The rest of a stretch that was cut; it comes first next time."""
+        self._rest.appendleft(stretch)
+
+    def _next_own(self) -> Stretch | None:
+        return self.own.next() if self.own is not None else None
+
+    def _next_of_others(self) -> Stretch | None:
+        for followed in list((self._others or {}).values()):
+            stretch = followed.next()
+            if stretch is not None:
+                return stretch
+        return None
+
+    def pruned(self) -> int:
+        """Segments that were gone before this lane had read them, since last asked."""
+        number = 0
+        for followed in (self._others or {}).values():
+            number += followed.pruned
+            followed.pruned = 0
+        return number
+
+    def close(self) -> None:
+        if self.own is not None:
+            self.own.close()
+        for followed in (self._others or {}).values():
+            followed.close()

@@ -1,0 +1,698 @@
+"""EventBus: takes events in, writes the journal, runs the lanes."""
+
+import atexit
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+import msgspec
+
+from eventbus.apploop import AppLoop, ThreadTicket, app_loop, ticket
+from eventbus.clock import SYSTEM_CLOCK, Clock
+from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.errors import BusClosed, NotKept
+from eventbus.event import Event
+from eventbus.inbox import AWAIT_ROOM, Inbox, Preparation, prepare
+from eventbus.journal import Journal, JournalSettings
+from eventbus.kinds import KindFilter, Kinds
+from eventbus.poison import fallback_line
+from eventbus.redact import Redactor
+from eventbus.sink import NamedSink, Place, Sink
+from eventbus.subscription import Handler, HandlerSink, Subscription
+from eventbus.writer import Writer, is_critical
+
+if TYPE_CHECKING:
+    from eventbus.lane import LaneStatistics
+    from eventbus.lanes import LaneLoop
+
+__all__ = ["EventBus", "Flushed", "Level", "Report", "Statistics", "open_buses"]
+
+Level = Literal["buffered", "written", "synced"]
+"""How safe: in memory, handed to the operating system, on the disk."""
+LEVELS = ("buffered", "written", "synced")
+OnFull = Literal["wait", "drop_oldest", "drop_newest"]
+
+H = TypeVar("H", bound=Handler)
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """The bus's counts; `accepted = written + waiting + poison + the sum of dropped`."""
+
+    accepted: int
+    written: int
+    waiting: int
+    poison: int
+    """Kept in a marked fallback form, because they would not encode."""
+    dropped: dict[str, int]
+    """Not kept, by reason."""
+    synced: int
+    unsynced_bytes: int
+    trouble: str | None
+    """What the disk last said, while it refuses."""
+    lanes: dict[str, Any]
+    """`LaneStatistics` by lane."""
+
+
+class Flushed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a flush found to be so."""
+
+    reached: bool
+    """True when the level was reached in the journal and every lane served here."""
+    until: str
+    lanes: dict[str, bool]
+    """Lanes served here: True when everything emitted before is handed over."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """How a bus ended."""
+
+    written: int
+    poison: int
+    dropped: dict[str, int]
+    lanes: dict[str, Any]
+    """`LaneStatistics` by lane, at the end; what lags resumes from its cursor."""
+    is_complete: bool
+    """True when everything emitted was written and every lane had done it all."""
+    trouble: str | None = None
+
+
+class EventBus:
+    """Takes typed events in and carries them to the journal and to sinks.
+
+    `state` is the directory of the journal; None keeps everything in memory.
+    Names in `sinks` are found by entry point and shared between processes;
+    instances are taken as they are and see this process's events.
+    """
+
+    def __init__(
+        self,
+        state: str | os.PathLike[str] | None = ".state",
+        *,
+        sinks: Iterable[str | NamedSink | Sink] = (),
+        serve: Literal["auto", "resident", "never"] = "auto",
+        grace: float = 5.0,
+        journal: JournalSettings = JournalSettings(),  # noqa: B008  frozen
+        redact: Redactor | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        disk: Disk = SYSTEM_DISK,
+    ) -> None:
+        self.state = Path(state).absolute() if state is not None else None
+        """The state directory; None in memory."""
+        self.report: Report | None = None
+        """How it ended, once it has."""
+        self.grace = grace
+        self._sinks = tuple(sinks)
+        self._serve = serve
+        self._settings = journal
+        self._redact = redact
+        self._clock = clock
+        self._disk = disk
+        self._inbox = Inbox()
+        self._waiting = self._inbox.waiting
+        self._as_is: set[type] = set()
+        self._prepared: dict[type, Preparation | None] = {}
+        self._writer: Writer | None = None
+        self._lanes: LaneLoop | None = None
+        self._handlers: list[tuple[Handler, Kinds]] = []
+        self._app: AppLoop | None = None
+        self._lane_number = 0
+        self._is_disabled = os.environ.get("EVENTBUS_DISABLED", "") in ("1", "true", "yes", "on")
+        self._is_forked = False
+        self._ending = threading.Lock()
+
+    # --- emitting ----------------------------------------------------------------
+
+    def emit_nowait(self, event: Event) -> None:
+        """Hand over an event without waiting; never raises for the recorder's own trouble.
+
+        Works from any thread, any loop or none, a finaliser, a signal
+        handler. What cannot be taken is counted in `statistics().dropped`.
+        """
+        if event.__class__ in self._as_is and len(self._waiting) < self._inbox.mark:
+            self._waiting.append(event)
+        else:
+            self._emit_carefully(event)
+
+    async def emit(self, event: Event, *, until: Level = "buffered") -> None:
+        """Hand over an event; suspend only while some 8,192 are waiting.
+
+        With `until="written"` or `"synced"`, return once it is; raises
+        `NotKept` when that cannot be.
+        """
+        if (
+            until == "buffered"
+            and event.__class__ in self._as_is
+            and len(self._waiting) < self._inbox.await_mark
+        ):
+            self._waiting.append(event)
+        else:
+            await self._emit_waiting(event, until)
+
+    async def emit_many(self, events: Iterable[Event], *, until: Level = "buffered") -> None:
+        """Hand over events in order, as `emit` does each; wait for the level once."""
+        _check_level(until)
+        kept = True
+        for event in events:
+            if event.__class__ in self._as_is and len(self._waiting) < self._inbox.await_mark:
+                self._waiting.append(event)
+                continue
+            await self._room()
+            kept = self._emit_carefully(event) and kept
+        if until != "buffered":
+            await self._until(until, kept)
+
+    async def _emit_waiting(self, event: Event, until: Level) -> None:
+        _check_level(until)
+        await self._room()
+        kept = self._emit_carefully(event)
+        if until != "buffered":
+            await self._until(until, kept)
+
+    async def _room(self) -> None:
+        """Wait while many events wait already."""
+        inbox = self._inbox
+        while inbox.is_open and len(self._waiting) >= min(AWAIT_ROOM, inbox.room):
+            if self._writer is None or not self._writer.is_alive:
+                return
+            waiter = ticket()
+            inbox.room_tickets.append(waiter)
+            inbox.hurry()
+            await waiter.wait()
+
+    async def _until(self, until: Level, kept: bool) -> None:
+        if self._is_disabled:
+            return
+        if not kept:
+            raise NotKept(f"the event was not taken: {_dropped_text(self._inbox)}")
+        if self.state is None:
+            raise NotKept(f"cannot reach {until!r}: this bus keeps nothing on disk")
+        if self._writer is None or not self._writer.is_alive:
+            raise NotKept(f"cannot reach {until!r}: the bus is not open")
+        waiter = ticket()
+        self._tickets(until).append(waiter)
+        self._inbox.hurry()
+        outcome = await waiter.wait()
+        if outcome is not None:
+            raise outcome
+
+    def _tickets(self, until: Level) -> list[Any]:
+        inbox = self._inbox
+        return inbox.written_tickets if until == "written" else inbox.synced_tickets
+
+    def _emit_carefully(self, event: Any) -> bool:
+        """The way of an event that is the first of its class, deep, or comes at a busy time."""
+        if self._is_disabled:
+            return True
+        if self._is_forked:
+            self._resume_after_fork()
+        event_class = event.__class__
+        try:
+            item = event if event_class in self._as_is else self._prepare(event, event_class)
+        except Exception:  # noqa: BLE001  a stranger's object may raise anything; the agent must not notice
+            self._inbox.dropped.add("not an event")
+            return False
+        return self._inbox.put(item)
+
+    def _prepare(self, event: Any, event_class: type) -> Any:
+        if event_class not in self._prepared:
+            self._meet(event_class)
+        preparation = self._prepared[event_class]
+        if preparation is None:
+            return event
+        try:
+            item = preparation(event)
+        except Exception as error:  # noqa: BLE001  its values will not encode, or not copy
+            item = msgspec.Raw(fallback_line(event, error))
+        if type(item) is msgspec.Raw and is_critical(event_class):
+            self._inbox.is_critical = True
+        return item
+
+    def _meet(self, event_class: type) -> None:
+        """Decide once a class how its events are kept from later changes."""
+        if not issubclass(event_class, Event):
+            raise TypeError(f"cannot emit {event_class!r}; give an Event")
+        if str(event_class.__struct_config__.tag).startswith("bus:"):
+            raise TypeError(f"cannot emit {event_class!r}; the topic 'bus' is reserved")
+        preparation = prepare(event_class)
+        self._prepared[event_class] = preparation
+        if preparation is None:
+            self._as_is.add(event_class)
+
+    def emit_own(self, event: Event) -> None:
+        """Put an event of the recorder's own into the stream, `bus:*` kinds too."""
+        if not self._is_disabled:
+            self._inbox.put(event)
+
+    # --- waiting for what was emitted ------------------------------------------------
+
+    async def flush(self, *, until: Level = "written", timeout: float | None = None) -> Flushed:
+        """Wait until all that was emitted before is so safe, in the journal and every lane here.
+
+        Returns what is so; with a timeout, also when that is less.
+        """
+        import anyio  # only who flushes needs it
+
+        _check_level(until)
+        lanes: dict[str, bool] = {}
+        is_kept = False
+        with anyio.move_on_after(timeout):
+            is_kept = await self._journal_reaches(until)
+            lanes = await self._lanes_reach(until)
+        return self._flushed(until, is_kept, lanes)
+
+    async def _journal_reaches(self, until: Level) -> bool:
+        if self._writer is None or not self._writer.is_alive:
+            return False
+        waiter = ticket()
+        self._tickets("synced" if until == "synced" and self.state else "written").append(waiter)
+        self._inbox.hurry()
+        return await waiter.wait() is None
+
+    async def _lanes_reach(self, until: Level) -> dict[str, bool]:
+        if self._lanes is None or not self._lanes.is_running:
+            return {}
+        waiter = ticket()
+        self._lanes.reach(self._lanes.end, sync=until == "synced", tickets=[waiter])
+        reached: dict[str, bool] = await waiter.wait()
+        return reached
+
+    def flush_now(self, *, until: Level = "written", timeout: float | None = None) -> Flushed:
+        """The same for code with no loop; blocks this thread."""
+        _check_level(until)
+        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        first = ThreadTicket()
+        is_kept = False
+        if self._writer is not None and self._writer.is_alive:
+            level: Level = "synced" if until == "synced" and self.state else "written"
+            self._tickets(level).append(first)
+            self._inbox.hurry()
+            is_kept = first.wait_here(self._left(deadline)) and first.outcome is None
+        second = ThreadTicket()
+        lanes: dict[str, bool] = {}
+        if self._lanes is not None and self._lanes.is_running:
+            self._lanes.reach(self._lanes.end, sync=until == "synced", tickets=[second])
+            if second.wait_here(self._left(deadline)):
+                lanes = second.outcome
+        return self._flushed(until, is_kept, lanes)
+
+    def _left(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
+
+    def _flushed(self, until: Level, is_kept: bool, lanes: dict[str, bool]) -> Flushed:
+        here = list(self._lanes.lanes) if self._lanes is not None else []
+        told = {name: lanes.get(name, False) for name in here}
+        return Flushed(reached=is_kept and all(told.values()), until=until, lanes=told)
+
+    # --- lanes -----------------------------------------------------------------------
+
+    def attach(
+        self,
+        sink: Sink | NamedSink | str,
+        *,
+        kinds: Kinds = None,
+        name: str | None = None,
+        writers: Literal["own", "all"] = "own",
+        capacity: int = 10_000,
+        on_full: OnFull = "wait",
+    ) -> str:
+        """Serve one more sink from now on; the name of its lane.
+
+        `capacity` and `on_full` count only where the bus keeps nothing on disk.
+        """
+        from eventbus.lanes import LaneWish  # asyncio, only where there are lanes
+
+        lanes = self._lane_loop()
+        KindFilter(kinds)  # a wrong pattern is refused here, not in the loop
+        if isinstance(sink, str):
+            sink = NamedSink(use=sink)
+        if isinstance(sink, NamedSink) and self.state is None:
+            raise BusClosed(
+                f"cannot attach {sink.use!r} by name: a bus in memory shares no lanes;"
+                " give the sink itself"
+            )
+        own_name = sink.lane if isinstance(sink, NamedSink) else type(sink).__name__.lower()
+        name = self._free_name(name or own_name, is_given=name is not None)
+        inbox = self._inbox
+        wish = LaneWish(
+            name=name,
+            sink=sink,
+            kinds=kinds if kinds is not None else getattr(sink, "kinds", None),
+            follows_all=writers == "all",
+            capacity=capacity,
+            on_full=on_full,
+            skip_before=inbox.taken + len(inbox.waiting),
+        )
+        lanes.add(wish)
+        return name
+
+    def _free_name(self, name: str, *, is_given: bool) -> str:
+        taken = self._lanes.wishes if self._lanes is not None else {}
+        if name in taken and is_given:
+            raise ValueError(f"a lane named {name!r} is there already; detach it or name another")
+        number = 1
+        free = name
+        while free in taken:
+            number += 1
+            free = f"{name}-{number}"
+        return free
+
+    def detach(self, name: str) -> bool:
+        """Let a lane finish what was emitted so far and close its sink; False if unknown."""
+        return self._lanes is not None and self._lanes.remove(name)
+
+    def on(self, kinds: Kinds) -> Callable[[H], H]:
+        """Call a function for every such event, on the app's side; its errors are recorded."""
+
+        def register(handler: H) -> H:
+            if self._writer is None:
+                self._handlers.append((handler, kinds))
+            else:
+                self._attach_handler(handler, kinds)
+            return handler
+
+        KindFilter(kinds)
+        return register
+
+    def _attach_handler(self, handler: Handler, kinds: Kinds) -> None:
+        sink = HandlerSink(handler, self._app)
+        self.attach(sink, kinds=kinds, name=self._free_name(f"on-{sink.name}", is_given=False))
+
+    def subscribe(self, kinds: Kinds = None, *, capacity: int = 1_000) -> Subscription:
+        """Events of these kinds from now on, for `async for`; bounded, says what it missed."""
+        subscription = Subscription(capacity=capacity, leave=lambda: self.detach(subscription.name))
+        subscription.name = self.attach(
+            subscription, kinds=kinds, name=self._free_name("subscription", is_given=False)
+        )
+        return subscription
+
+    def _lane_loop(self) -> "LaneLoop":
+        if self._lanes is None or self._writer is None:
+            raise BusClosed("the bus is not open; use it as a block, or call open()")
+        return self._lanes
+
+    # --- questions -------------------------------------------------------------------
+
+    def statistics(self) -> Statistics:
+        """The counts at this moment; their sums hold."""
+        writer, inbox = self._writer, self._inbox
+        if writer is None:
+            waiting = len(inbox.waiting)
+            return _count(inbox, written=0, poison=0, synced=0, waiting=waiting, unkept=0)
+        lanes = self._lanes.statistics() if self._lanes is not None else {}
+        journal = writer.journal
+        with writer.counts:
+            in_flight = inbox.taken - writer.written - writer.poison - writer.unkept
+            return _count(
+                inbox,
+                written=writer.written,
+                poison=writer.poison,
+                synced=writer.synced,
+                waiting=len(inbox.waiting) + in_flight,
+                unkept=writer.unkept,
+                unsynced_bytes=journal.unsynced_bytes if journal is not None else 0,
+                trouble=writer.trouble,
+                lanes=lanes,
+            )
+
+    @property
+    def writer_id(self) -> str:
+        """The name this process's writer has in the journal."""
+        journal = self._writer.journal if self._writer is not None else None
+        return journal.writer if journal is not None else "memory"
+
+    @property
+    def is_open(self) -> bool:
+        return self._writer is not None and self._inbox.is_open
+
+    # --- life ------------------------------------------------------------------------
+
+    def open(self) -> Self:
+        """Open the journal and start the writer; `with` and `async with` do it."""
+        if self._writer is not None:
+            return self
+        if self._is_disabled:
+            return self
+        self._app = app_loop()
+        self._begin()
+        _open.append(weakref.ref(self))
+        for sink in self._sinks:
+            self.attach(sink)
+        for handler, kinds in self._handlers:
+            self._attach_handler(handler, kinds)
+        return self
+
+    def _begin(self) -> None:
+        journal = None
+        recovered: list[Event] = []
+        if self.state is not None:
+            journal = Journal(self.state, self._settings, clock=self._clock, disk=self._disk)
+            recovered = journal.open()
+        writer = Writer(
+            self._inbox,
+            journal,
+            clock=self._clock,
+            redactor=self._redact,
+            linger=self._settings.linger,
+            sync_every=self._settings.sync_every,
+        )
+        if self._lanes is None:
+            self._lanes = self._make_lanes()
+        self._lanes.writer = journal.writer if journal is not None else "memory"
+        self._lanes.end = journal.place if journal is not None else Place("memory", 0)
+        self._lanes.moves = journal.moves if journal is not None else []
+        writer.feed = self._lanes.feed
+        self._writer = writer
+        for event in recovered:
+            self._inbox.put(event)
+        writer.start()
+        if self._serve == "resident" and self.state is not None:
+            self.is_resident = self._lanes.claim_residence()
+
+    def _make_lanes(self) -> "LaneLoop":
+        from eventbus.lanes import LaneLoop  # asyncio, only in a bus that is open
+
+        return LaneLoop(
+            self.state,
+            serve=self._serve,
+            emit=self.emit_nowait,
+            say_gap=self._say_gap,
+            clock=self._clock,
+            disk=self._disk,
+        )
+
+    def _say_gap(self, lane: str, reason: str, number: int) -> None:
+        if self._writer is not None:
+            self._writer.say_gap(lane, reason, number)
+            self._inbox.ring()
+
+    def close(self, grace: float | None = None) -> Report:
+        """Drain within `grace` seconds and end; blocks. Closing twice is harmless."""
+        with self._ending:
+            if self.report is not None:
+                return self.report
+            self.report = self._end(self.grace if grace is None else grace)
+            return self.report
+
+    def _end(self, grace: float) -> Report:
+        deadline = self._clock.monotonic() + grace
+        inbox, writer, lanes = self._inbox, self._writer, self._lanes
+        inbox.is_open = False
+        inbox.mark = inbox.await_mark = 0
+        if writer is None:
+            return _report(self.statistics(), {}, is_finished=True)
+        finished = self._end_writer(writer, deadline)
+        told: dict[str, LaneStatistics] = {}
+        if lanes is not None and lanes.is_running:
+            left = max(0.0, deadline - self._clock.monotonic())
+            try:
+                told = lanes.end_all(lanes.end, left).result(left + 0.9)
+            except TimeoutError:
+                told = lanes.statistics()
+        _forget(self)
+        return _report(self.statistics(), told, is_finished=finished)
+
+    def _end_writer(self, writer: Writer, deadline: float) -> bool:
+        writer.end(deadline)
+        if not writer.is_alive and not writer.finished.is_set():
+            writer.run()  # its thread went with the interpreter's end: drain here
+        return writer.finished.wait(max(0.0, deadline - self._clock.monotonic()) + 0.05)
+
+    async def aclose(self, grace: float | None = None) -> Report:
+        """Drain within `grace` seconds and end, shielded from cancellation."""
+        import anyio
+        import anyio.to_thread
+
+        if self.report is not None:
+            return self.report
+        with anyio.CancelScope(shield=True):
+            waiter = ticket()
+            outcome: list[Any] = []
+            thread = threading.Thread(
+                target=self._close_for, args=(grace, waiter, outcome), daemon=True
+            )
+            thread.start()
+            await waiter.wait()
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        report: Report = outcome[0]
+        return report
+
+    def _close_for(self, grace: float | None, waiter: Any, outcome: list[Any]) -> None:
+        from eventbus.apploop import settle
+
+        try:
+            outcome.append(self.close(grace))
+        except BaseException as error:  # carried to the one who waits
+            outcome.append(error)
+        settle([waiter], None)
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # --- fork --------------------------------------------------------------------------
+
+    def _after_fork(self) -> None:
+        """In a forked child: the parent's events are the parent's; begin anew at the first emit."""
+        if self._writer is None:
+            return
+        self._inbox = Inbox()
+        self._waiting = self._inbox.waiting
+        self._ending = threading.Lock()
+        journal = self._writer.journal
+        if journal is not None:
+            journal.abandon()
+        self._writer = None
+        self.report = None
+        if self._lanes is not None:
+            self._lanes.forget_after_fork()
+        self._is_forked = True
+
+    def _resume_after_fork(self) -> None:
+        self._is_forked = False
+        try:
+            self._begin()
+        except Exception:  # noqa: BLE001  counted: what is emitted from here on waits and is dropped when full
+            self._inbox.dropped.add("cannot begin after fork")
+            return
+        if not self._is_known():
+            _open.append(weakref.ref(self))
+        multiprocessing = sys.modules.get("multiprocessing.util")
+        if multiprocessing is not None:  # its children end without atexit
+            multiprocessing.Finalize(self, self.close, exitpriority=10)
+
+    def _is_known(self) -> bool:
+        return any(each() is self for each in _open)
+
+    def __repr__(self) -> str:
+        state = "memory" if self.state is None else str(self.state)
+        return f"EventBus({state!r}, {'open' if self.is_open else 'not open'})"
+
+
+def _check_level(until: str) -> None:
+    if until not in LEVELS:
+        raise ValueError(f"cannot wait until {until!r}; allowed: {', '.join(LEVELS)}")
+
+
+def _dropped_text(inbox: Inbox) -> str:
+    return ", ".join(f"{reason} {number}" for reason, number in inbox.dropped.totals().items())
+
+
+def _count(
+    inbox: Inbox,
+    *,
+    written: int,
+    poison: int,
+    synced: int,
+    waiting: int,
+    unkept: int,
+    unsynced_bytes: int = 0,
+    trouble: str | None = None,
+    lanes: dict[str, Any] | None = None,
+) -> Statistics:
+    dropped = inbox.dropped.totals()
+    if unkept:
+        dropped["disk"] = unkept
+    return Statistics(
+        accepted=written + poison + waiting + sum(dropped.values()),
+        written=written,
+        waiting=waiting,
+        poison=poison,
+        dropped=dropped,
+        synced=synced,
+        unsynced_bytes=unsynced_bytes,
+        trouble=trouble,
+        lanes=lanes or {},
+    )
+
+
+def _report(last: Statistics, lanes: dict[str, Any], *, is_finished: bool) -> Report:
+    behind = any(lane.is_served and lane.lag for lane in lanes.values())
+    dropped = dict(last.dropped)
+    if last.waiting:
+        dropped["unwritten at the end"] = last.waiting
+    return Report(
+        written=last.written,
+        poison=last.poison,
+        dropped=dropped,
+        lanes=lanes,
+        is_complete=is_finished and not dropped and not behind,
+        trouble=last.trouble,
+    )
+
+
+# --- every open bus of this process ------------------------------------------------------
+
+_open: list["weakref.ref[EventBus]"] = []
+
+
+def open_buses() -> list[EventBus]:
+    """This process's open buses, oldest first."""
+    return [bus for each in list(_open) if (bus := each()) is not None and bus.is_open]
+
+
+def _forget(bus: EventBus) -> None:
+    _open[:] = [each for each in _open if each() is not None and each() is not bus]
+
+
+def _close_all() -> None:
+    """A close that was forgotten: drain at exit."""
+    for each in _open:
+        bus = each()
+        if bus is not None:
+            bus.close()
+
+
+def _after_fork_in_child() -> None:
+    for each in _open:
+        bus = each()
+        if bus is not None:
+            bus._after_fork()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,48 @@
+"""What can go wrong, as types.
+
+EventBusError
+├── DefinitionError   an event class, kind or filter that cannot be (also a ValueError)
+├── SettingsError     a setting that is not allowed (also a ValueError)
+├── SinkNotFound      no sink of that name is installed (also a LookupError)
+├── StateUnusable     the state directory cannot be written
+├── BusClosed         a question to a bus that has ended
+└── NotKept           the level asked for by `until=` was not reached
+"""
+
+__all__ = [
+    "BusClosed",
+    "DefinitionError",
+    "EventBusError",
+    "NotKept",
+    "SettingsError",
+    "SinkNotFound",
+    "StateUnusable",
+]
+
+
+class EventBusError(Exception):
+    """Every error this package raises on purpose."""
+
+
+class DefinitionError(EventBusError, ValueError):
+    """An event class, a kind or a filter that cannot be."""
+
+
+class SettingsError(EventBusError, ValueError):
+    """A setting that is not allowed, with what is."""
+
+
+class SinkNotFound(EventBusError, LookupError):
+    """No sink of that name is installed."""
+
+
+class StateUnusable(EventBusError):
+    """The state directory cannot be made or written."""
+
+
+class BusClosed(EventBusError):
+    """A question to a bus that has ended."""
+
+
+class NotKept(EventBusError):
+    """The event did not reach the level asked for by `until=`."""

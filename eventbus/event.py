@@ -1,0 +1,252 @@
+"""Event, its header and its kind; reading a line back as one.
+
+An event is a frozen Struct tagged by its kind, `topic:verb`. It encodes flat:
+`{"kind":…,"id":…,"ts":…,"scope":{…},"cause":…,<payload>}`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Union, cast, dataclass_transform
+
+import msgspec
+from uuid_utils import uuid7
+
+from eventbus.clock import utc_now
+from eventbus.errors import DefinitionError
+from eventbus.scope import Scope, current_cause, current_scope
+
+__all__ = [
+    "HEADER",
+    "Event",
+    "UnknownEvent",
+    "decode",
+    "decode_batch",
+    "encode",
+    "encode_lines",
+    "kind_from_name",
+    "known_kinds",
+    "new_id",
+]
+
+HEADER = ("id", "ts", "scope", "cause")
+"""The fields every event has, before its payload."""
+
+_KIND = re.compile(r"[^\s|:*\x00-\x1f\x7f-\x9f]+:[^\s|*\x00-\x1f\x7f-\x9f]+")
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
+_RESERVED_TOPIC = "bus:"
+_OUR_EVENTS = "eventbus.events."
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_known: dict[str, type["Event"]] = {}
+
+
+def new_id() -> str:
+    """A UUIDv7 as text: unique, and in order within a process."""
+    return str(uuid7())
+
+
+def kind_from_name(name: str) -> str:
+    """`OrderPlaced` says `order:placed`; the last word is the verb."""
+    words = [word.lower() for word in _WORD.findall(name)] or ["event"]
+    topic = "_".join(words[:-1]) or "event"
+    return f"{topic}:{words[-1]}"
+
+
+class EventMeta(msgspec.StructMeta):
+    """Gives every event class its own kind, and its header first."""
+
+    def __new__(  # type: ignore[no-untyped-def]  # the Struct options pass through as they are
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options
+    ):
+        options.setdefault("kw_only", True)
+        if not any(isinstance(base, EventMeta) for base in bases):
+            return super().__new__(mcls, name, bases, namespace, **options)
+        kind = options.setdefault("tag", kind_from_name(name))
+        _check_kind(name, kind, namespace)
+        _check_payload(name, namespace)
+        made = super().__new__(mcls, name, bases, namespace, **options)
+        if not options["tag"].startswith("unknown:"):
+            _register(kind, cast("type[Event]", made))
+        return made
+
+
+def _check_kind(name: str, kind: object, namespace: dict[str, Any]) -> None:
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise DefinitionError(
+            f"{name} cannot have the kind {kind!r}; a kind is topic:verb,"
+            " without spaces, '|', '*' or control characters"
+        )
+    module = str(namespace.get("__module__"))
+    if kind.startswith(_RESERVED_TOPIC) and not module.startswith(_OUR_EVENTS):
+        raise DefinitionError(f"{name} cannot have the kind {kind!r}; the topic 'bus' is reserved")
+
+
+def _check_payload(name: str, namespace: dict[str, Any]) -> None:
+    for word in ("kind", *HEADER):
+        if word in namespace.get("__annotations__", {}) or word in _lazy_annotations(namespace):
+            raise DefinitionError(
+                f"{name} cannot have a field {word!r};"
+                f" the header has {', '.join(('kind', *HEADER))}"
+            )
+
+
+def _lazy_annotations(namespace: dict[str, Any]) -> Iterable[str]:
+    """Field names where annotations are made on demand (Python 3.14)."""
+    annotate = namespace.get("__annotate__") or namespace.get("__annotate_func__")
+    return annotate(4) if annotate else ()  # 4: as strings
+
+
+def _register(kind: str, made: type["Event"]) -> None:
+    _known[kind] = made
+    _forget_decoders()
+
+
+def known_kinds() -> dict[str, type["Event"]]:
+    """Every kind defined so far, and its class."""
+    return dict(_known)
+
+
+# On the class, not its metaclass: a type checker asks the nearest base first,
+# and Struct itself would answer that fields are positional.
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
+class Event(msgspec.Struct, metaclass=EventMeta, frozen=True, gc=False, tag_field="kind"):
+    """One thing that happened; its header is taken at construction.
+
+    Subclass it, add payload fields, and name the kind by `tag="topic:verb"`
+    or let the class name say it.
+    """
+
+    id: str = msgspec.field(default_factory=new_id)
+    ts: datetime = msgspec.field(default_factory=utc_now)
+    scope: Scope = msgspec.field(default_factory=current_scope)
+    cause: str | None = msgspec.field(default_factory=current_cause)
+    """The id of the event that led to this one."""
+
+    @property
+    def kind(self) -> str:
+        """Its kind, `topic:verb`."""
+        return str(self.__struct_config__.tag)
+
+
+class UnknownEvent(Event, tag="unknown:unknown", frozen=True, gc=False):
+    """A record of a kind not known here, or whose payload does not fit.
+
+    Its line is kept, and goes out again byte for byte.
+    """
+
+    line: bytes
+    """The record as it was read, without its newline."""
+    named: str = "unknown:unknown"
+    """The kind the record gives itself."""
+
+    @property
+    def kind(self) -> str:
+        return self.named
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What the record holds besides its header; empty if it is no object."""
+        try:
+            record = msgspec.json.decode(self.line)
+        except UNREADABLE:
+            return {}
+        if not isinstance(record, dict):
+            return {}
+        return {word: value for word, value in record.items() if word not in ("kind", *HEADER)}
+
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding foreign bytes may raise."""
+
+UNENCODABLE_MOST = 1_000
+"""Characters kept of a value that JSON cannot hold."""
+
+
+def _plain(value: object) -> object:
+    """A value JSON has no form for, as text."""
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"[:UNENCODABLE_MOST]
+    if hasattr(value, "__fspath__"):
+        return str(value)
+    return repr(value)[:UNENCODABLE_MOST]
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+
+
+def encode(event: Event) -> bytes:
+    """One event as its line, without the newline."""
+    if isinstance(event, UnknownEvent):
+        return event.line
+    return _encoder.encode(event)
+
+
+encode_lines: Callable[[list[Any]], bytes] = _encoder.encode_lines
+"""Events, or lines ready as `msgspec.Raw`, as lines with their newlines."""
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What can be read of any record of ours."""
+
+    kind: str = "unknown:unknown"
+    id: str = ""
+    ts: datetime = _EPOCH
+    scope: Scope = Scope()
+    cause: str | None = None
+
+
+_read_head = msgspec.json.Decoder(_Head).decode
+
+
+class _Decoders:
+    """The decoder of all known kinds, made again when a kind is defined."""
+
+    one: ClassVar[msgspec.json.Decoder[Any] | None] = None
+
+
+def _forget_decoders() -> None:
+    _Decoders.one = None
+
+
+def _decoder() -> msgspec.json.Decoder[Any]:
+    decoder = _Decoders.one
+    if decoder is None:
+        classes = tuple(_known.values())
+        decoder = msgspec.json.Decoder(Union[classes]) if classes else msgspec.json.Decoder(_Head)  # noqa: UP007
+        _Decoders.one = decoder
+    return decoder
+
+
+def decode(line: bytes) -> Event:
+    """Read a line back; what is not known here is an `UnknownEvent`."""
+    try:
+        return cast("Event", _decoder().decode(line))
+    except UNREADABLE:
+        return _unknown(line)
+
+
+def _unknown(line: bytes) -> UnknownEvent:
+    line = bytes(line)
+    try:
+        head = _read_head(line)
+    except UNREADABLE:
+        return UnknownEvent(id="", ts=_EPOCH, scope=Scope(), cause=None, line=line)
+    ts = head.ts if head.ts.tzinfo else head.ts.replace(tzinfo=UTC)
+    return UnknownEvent(
+        id=head.id, ts=ts, scope=head.scope, cause=head.cause, line=line, named=head.kind
+    )
+
+
+def decode_batch(blob: bytes) -> list[Event]:
+    """Read whole lines back, in order; one bad line spoils only itself."""
+    try:
+        return cast("list[Event]", _decoder().decode_lines(blob))
+    except UNREADABLE:
+        return list(_decode_each(blob))
+
+
+def _decode_each(blob: bytes) -> Iterator[Event]:
+    for line in blob.split(b"\n"):
+        if line:
+            yield decode(line)

@@ -1,0 +1,381 @@
+"""The journal's writing side: one writer's segments, appended, synced, rolled and repaired.
+
+A segment is held by a file lock as long as its writer lives. It begins with a
+`bus:open` record and, when its writer ended well, closes with `bus:close`.
+What went wrong below a record is never left there: a short write is rolled
+back, a failed sync moves the unsynced bytes to a new segment.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from eventbus.clock import SYSTEM_CLOCK, Clock
+from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.errors import StateUnusable
+from eventbus.event import Event, encode
+from eventbus.events.bus import BusEnded, BusOpened, Recovered
+from eventbus.repair import repair_tail
+from eventbus.segment import Segment, segments_by_writer, segments_in
+from eventbus.sink import Place
+
+__all__ = ["Journal", "JournalSettings"]
+
+UNSYNCED_MOST = 32 * 1024 * 1024
+"""Bytes kept in memory until they are synced, in case the sync fails."""
+_APPEND = os.O_WRONLY | os.O_APPEND
+
+
+class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the journal is kept."""
+
+    segment_bytes: int = 64 * 1024 * 1024
+    """A segment is closed at this size, or when the UTC day ends."""
+    keep_days: float = 30
+    """Segments older than this are pruned once every lane has passed them."""
+    keep_bytes: int | None = None
+    """Above this, the oldest are pruned even if a lane has not passed; None: no bound."""
+    sync_every: float = 1.0
+    """Seconds between syncs."""
+    linger: float = 0.005
+    """Seconds the writer waits for company while traffic is sparse."""
+
+
+class Journal:
+    """One writer's place in the journal; used by one thread at a time."""
+
+    def __init__(
+        self,
+        state: Path,
+        settings: JournalSettings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        disk: Disk = SYSTEM_DISK,
+    ) -> None:
+        self.directory = state / "journal"
+        self.settings = settings
+        self.segment: Segment | None = None
+        self.writer = ""
+        self.size = 0
+        """Bytes of whole records in the segment."""
+        self.records = 0
+        """Records of this writer, in all its segments."""
+        self.moves: list[tuple[Place, Place]] = []
+        """Bytes that were written again: where they had begun, where they begin now."""
+        self._state = state
+        self._clock = clock
+        self._disk = disk
+        self._fd = -1
+        self._synced_size = 0
+        self._synced_records = 0
+        self._unsynced: list[bytes] | None = []
+        self._spoiled = False
+        """True when bytes of a failed write may stand behind the whole records."""
+        self._sync_failed = False
+        self._is_named = True
+        """False while a power cut could still take the segment's name away."""
+        self._started = clock.now()
+
+    # --- opening -----------------------------------------------------------
+
+    def open(self) -> list[Event]:
+        """Repair what dead writers left, take a segment; say what was repaired."""
+        try:
+            return self._open()
+        except OSError as error:
+            self.abandon()
+            raise StateUnusable(
+                f"cannot open the journal in {self.directory}: {error.strerror or error};"
+                " give a directory that can be written, or None to keep nothing"
+            ) from error
+
+    def _open(self) -> list[Event]:
+        for path in (self._state, self.directory, self._state / "run"):
+            self._disk.make_directory(path)
+        self._sweep()
+        recovered: list[Event] = []
+        for segments in segments_by_writer(segments_in(self.directory, self._disk)).values():
+            recovered += self._visit(segments)
+        if self._fd < 0:
+            self.writer = secrets.token_hex(4)
+            self._begin_segment(previous=None, previous_end=None)
+        else:
+            self.append([self._opening_line(self.records, None, None)], 1)
+        return recovered
+
+    def _sweep(self) -> None:
+        """Take away segments that a killed writer had not yet named."""
+        for name in self._disk.names(self.directory):
+            if name.endswith(".new"):
+                with suppress(OSError):
+                    self._sweep_one(self.directory / name)
+
+    def _sweep_one(self, path: Path) -> None:
+        fd = self._disk.open(path, os.O_RDWR)
+        try:
+            if self._disk.lock(fd):
+                self._disk.unlink(path)
+        finally:
+            self._disk.close(fd)
+
+    def _visit(self, segments: list[Segment]) -> list[Event]:
+        """Look at a writer's last segment: live, ended well (take it), or died (repair it)."""
+        last = segments[-1]
+        try:
+            fd = self._disk.open(last.path, os.O_RDWR | os.O_APPEND)
+        except FileNotFoundError:  # pruned meanwhile
+            return []
+        keep = False
+        try:
+            if not self._disk.lock(fd):
+                return []
+            end = repair_tail(fd, last, self._disk)
+            if end.closing is not None and end.cut_bytes == 0 and end.closing.clean:
+                keep = self._fd < 0 and self._take(fd, last, end.size, end.closing)
+                return []
+            if end.closing is not None and end.cut_bytes == 0:
+                return []
+            return [self._bury(fd, last, end.size, end.cut_bytes, end.digest)]
+        finally:
+            if not keep:
+                self._disk.close(fd)
+
+    def _take(self, fd: int, last: Segment, size: int, closing: BusEnded) -> bool:
+        """Go on in a segment that ended well, unless it is full or of another day."""
+        if size >= self.settings.segment_bytes or last.day != self._clock.now().date():
+            return False
+        self._fd, self.segment, self.writer = fd, last, last.writer
+        self.size = self._synced_size = size
+        self.records = self._synced_records = closing.before + 1
+        return True
+
+    def _bury(
+        self, fd: int, last: Segment, size: int, cut_bytes: int, digest: str | None
+    ) -> Recovered:
+        """Close a dead writer's segment for it, so that nobody repairs it again."""
+        ended = BusEnded(writer=last.writer, before=-1, clean=False)
+        line = encode(ended) + b"\n"
+        if self._disk.write(fd, line) != len(line):
+            self._disk.truncate(fd, size)
+        return Recovered(
+            segment=last.name,
+            reason="torn" if cut_bytes else "unclean",
+            cut_bytes=cut_bytes,
+            digest=digest,
+        )
+
+    def _begin_segment(
+        self,
+        *,
+        previous: Segment | None,
+        previous_end: int | None,
+        carried: Sequence[bytes] = (),
+        carried_records: int = 0,
+    ) -> Place:
+        """Make a new segment whole under a temporary name, then name it.
+
+        `carried` is written again after its first record; the place where
+        that begins is returned. On failure the old segment stays in use.
+        """
+        now = self._clock.now()
+        if previous is not None and previous.start >= now:
+            now = previous.start + timedelta(microseconds=1)
+        made = Segment.named(self.directory, now, self.writer)
+        before = self.records - carried_records
+        first = self._opening_line(before, previous, previous_end)
+        fd = self._make_file(made, [first, *carried])
+        self._let_go()
+        self._fd, self.segment = fd, made
+        self.size = len(first) + sum(map(len, carried))
+        self.records += 1
+        self._synced_size, self._synced_records = 0, before
+        self._unsynced = [first, *carried]
+        self._spoiled = self._sync_failed = False
+        return Place(made.name, len(first))
+
+    def _make_file(self, made: Segment, blobs: list[bytes]) -> int:
+        """A locked file with these bytes, under its name only once it is whole."""
+        beside = made.path.with_suffix(".new")
+        fd = self._disk.open(beside, _APPEND | os.O_CREAT | os.O_EXCL)
+        try:
+            self._disk.lock(fd)
+            self._disk.write_all(fd, b"".join(blobs))
+            self._disk.rename(beside, made.path)
+        except OSError:
+            self._disk.close(fd)
+            with suppress(OSError):
+                self._disk.unlink(beside)
+            raise
+        self._is_named = False
+        return fd
+
+    def _opening_line(
+        self, before: int, previous: Segment | None, previous_end: int | None
+    ) -> bytes:
+        opened = BusOpened(
+            writer=self.writer,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=self._started,
+            before=before,
+            previous=previous.name if previous is not None else None,
+            previous_end=previous_end,
+        )
+        return encode(opened) + b"\n"
+
+    # --- writing -----------------------------------------------------------
+
+    def append(self, blobs: Sequence[bytes], records: int) -> Place:
+        """Write whole records; where they begin. Raises with nothing half-written counted."""
+        self.make_ready()
+        size = sum(map(len, blobs))
+        try:
+            self._write(blobs, size)
+        except OSError:
+            self._roll_back()
+            raise
+        place = self.place
+        self.size += size
+        self.records += records
+        if self._unsynced is not None:
+            self._unsynced += blobs
+            if self.size - self._synced_size > UNSYNCED_MOST:
+                self._unsynced = None  # read back from the file if it comes to that
+        return place
+
+    def make_ready(self) -> None:
+        """Mend what an earlier failure left, or raise."""
+        if self._sync_failed:
+            self._move_unsynced()
+        if self._spoiled:
+            self._roll_back()
+        if self._spoiled:
+            self._leave_behind()
+
+    def _write(self, blobs: Sequence[bytes], size: int) -> None:
+        done = self._disk.writev(self._fd, blobs)
+        while done < size:
+            blobs = _rest(blobs, done)
+            size -= done
+            done = self._disk.writev(self._fd, blobs)
+
+    def _roll_back(self) -> None:
+        self._spoiled = True
+        with suppress(OSError):  # tried again before the next write
+            self._disk.truncate(self._fd, self.size)
+            self._spoiled = False
+
+    def _leave_behind(self) -> None:
+        """Begin a new segment, saying how much of this one counts."""
+        self.sync()
+        if self._spoiled:
+            self._begin_segment(previous=self._held, previous_end=self.size)
+
+    # --- syncing -----------------------------------------------------------
+
+    @property
+    def unsynced_bytes(self) -> int:
+        return self.size - self._synced_size
+
+    def sync(self) -> None:
+        """Return when all that was written is on the disk.
+
+        A failed sync is never tried again on the same file: the kernel may
+        have thrown the bytes away and would say yes the second time.
+        """
+        if self._sync_failed:
+            self._move_unsynced()
+        if self.size == self._synced_size:
+            return
+        self._sync_or_move()
+        if not self._is_named:
+            self._disk.sync_directory(self.directory)
+            self._is_named = True
+        self._synced_size = self.size
+        self._synced_records = self.records
+        self._unsynced = []
+
+    def _sync_or_move(self) -> None:
+        try:
+            self._disk.sync(self._fd)
+        except OSError:
+            self._sync_failed = True
+            self._move_unsynced()
+            self._sync_moved()
+
+    def _sync_moved(self) -> None:
+        try:
+            self._disk.sync(self._fd)
+        except OSError:
+            self._sync_failed = True
+            raise
+
+    def _move_unsynced(self) -> None:
+        """Write the unsynced bytes again, in a new segment."""
+        old, start = self._held, self._synced_size
+        blobs = self._unsynced
+        if blobs is None:
+            blobs = [self._read_back(old, start)]
+        carried_records = self.records - self._synced_records
+        place = self._begin_segment(
+            previous=old, previous_end=start, carried=blobs, carried_records=carried_records
+        )
+        self.moves = [*self.moves[-15:], (Place(old.name, start), place)]
+
+    def _read_back(self, segment: Segment, start: int) -> bytes:
+        fd = self._disk.open(segment.path, os.O_RDONLY)
+        try:
+            return self._disk.pread(fd, self.size - start, start)
+        finally:
+            self._disk.close(fd)
+
+    # --- rolling and ending --------------------------------------------------
+
+    def roll_if_due(self) -> None:
+        """Begin the next segment when this one is full or its day is over."""
+        full = self.size >= self.settings.segment_bytes
+        if full or self._held.day < self._clock.now().date():
+            self.sync()
+            self._begin_segment(previous=self._held, previous_end=self.size)
+
+    def end(self, dropped: dict[str, int]) -> None:
+        """Say that this run ended well, sync, and let the segment go."""
+        ended = BusEnded(writer=self.writer, before=self.records, dropped=dropped)
+        try:
+            self.append([encode(ended) + b"\n"], 1)
+            self.sync()
+        finally:
+            self._let_go()
+
+    def abandon(self) -> None:
+        """Let the segment go as it is; the next one to open repairs it."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with suppress(OSError):
+                self._disk.close(fd)
+
+    @property
+    def _held(self) -> Segment:
+        if self.segment is None:
+            raise StateUnusable("the journal is not open")
+        return self.segment
+
+    @property
+    def place(self) -> Place:
+        """Where the next record will begin."""
+        return Place(self._held.name, self.size)
+
+
+def _rest(blobs: Sequence[bytes], done: int) -> list[bytes]:
+    """What is left of `blobs` after `done` bytes."""
+    rest = b"".join(blobs)[done:]
+    return [rest]

@@ -1,0 +1,69 @@
+"""Which kinds a lane, a handler or a reader wants."""
+
+from collections.abc import Iterable
+
+from eventbus.errors import DefinitionError
+from eventbus.event import Event
+
+__all__ = ["BOOKKEEPING", "KindFilter", "Kinds"]
+
+Kinds = str | type[Event] | Iterable[str | type[Event]] | None
+"""How a wish is written: `"*"`, `"topic:*"`, `"*:verb"`, `"topic:verb"`, a class, or several."""
+
+BOOKKEEPING = frozenset({"bus:open", "bus:close", "bus:stats"})
+"""The bus's own records that `*` leaves out; ask for `bus:*` to see them."""
+
+
+class KindFilter:
+    """A wish for kinds; asked once a kind, remembered after."""
+
+    __slots__ = ("_answers", "patterns", "wants_all")
+
+    def __init__(self, kinds: Kinds = None) -> None:
+        if kinds is None:
+            kinds = ("*",)
+        elif isinstance(kinds, (str, type)):
+            kinds = (kinds,)
+        self.patterns = tuple(_pattern(wish) for wish in kinds)
+        self.wants_all = "*" in self.patterns
+        """True when only bookkeeping is left out, if that."""
+        self._answers: dict[str, bool] = {}
+
+    def __call__(self, kind: str) -> bool:
+        answer = self._answers.get(kind)
+        if answer is None:
+            answer = any(_fits(pattern, kind) for pattern in self.patterns)
+            if len(self._answers) < 4096:  # kinds may come from hostile input
+                self._answers[kind] = answer
+        return answer
+
+    def takes(self, event: Event) -> bool:
+        """True when its kind is wanted: the one it shows, or the one it is kept under."""
+        return self(event.kind) or str(event.__struct_config__.tag) in self.patterns
+
+    def __repr__(self) -> str:
+        return f"KindFilter({', '.join(self.patterns)})"
+
+
+def _pattern(wish: str | type[Event]) -> str:
+    if isinstance(wish, type):
+        if not issubclass(wish, Event):
+            raise DefinitionError(f"cannot filter by {wish!r}; give an Event class or a pattern")
+        return str(wish.__struct_config__.tag)
+    topic, colon, verb = wish.partition(":")
+    ok = wish == "*" or (colon and topic and verb and "*" not in topic[1:] and "*" not in verb[1:])
+    if not ok or (len(topic) > 1 and "*" in topic) or (len(verb) > 1 and "*" in verb):
+        raise DefinitionError(
+            f"cannot filter by {wish!r}; allowed are '*', 'topic:*', '*:verb' and 'topic:verb'"
+        )
+    return wish
+
+
+def _fits(pattern: str, kind: str) -> bool:
+    if pattern in ("*", "*:*"):
+        return kind not in BOOKKEEPING
+    topic, _, verb = pattern.partition(":")
+    has_topic, _, has_verb = kind.partition(":")
+    if topic == "*" and kind in BOOKKEEPING:
+        return False
+    return topic in ("*", has_topic) and verb in ("*", has_verb)

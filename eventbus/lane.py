@@ -1,0 +1,318 @@
+"""One sink's cursor and the loop that serves it."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eventbus.backlog import Backlog
+from eventbus.clock import Clock
+from eventbus.delivery import Delivery, Poisoned
+from eventbus.disk import Disk
+from eventbus.event import UNREADABLE
+from eventbus.kinds import KindFilter
+from eventbus.sink import Batch, Cursor, Home, Place, Sink
+from eventbus.stretch import Stretch
+
+__all__ = ["Lane", "LaneStatistics", "read_cursor"]
+
+Begin = Callable[[Cursor | None], tuple[Backlog, Cursor]]
+"""Where a lane begins, given what its sink says; asked once the sink is open."""
+
+TICK_EVERY = 1.0
+BATCH_BYTES = 4 * 1024 * 1024
+OPEN_PAUSE = 1.0
+"""Seconds between tries to open a sink."""
+
+
+class LaneStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane's counts; `seen` is the sum of the others."""
+
+    seen: int
+    delivered: int
+    filtered: int
+    dead: int
+    pruned: int
+    lag: int
+    retries: int = 0
+    last_error: str | None = None
+    is_served: bool = True
+    """False when another process serves it."""
+
+
+class Lane:
+    """Reads the journal from its own cursor and hands batches to its sink."""
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        *,
+        wanted: KindFilter,
+        home: Home,
+        begin: Begin,
+        say_gap: Callable[[str, str, int], None],
+        cursor_path: Path | None = None,
+        dead_path: Path | None = None,
+        skip_before: int = 0,
+    ) -> None:
+        self.name = name
+        self.sink = sink
+        self.wanted = wanted
+        self.backlog: Backlog | None = None
+        self.cursor: Cursor = {}
+        """What is done, by writer."""
+        self.seen = 0
+        """Counted by the writer's thread for own events, here for those read back."""
+        self.read = 0
+        self.filtered = 0
+        self.pruned = 0
+        """Events dropped or pruned before this lane had them."""
+        self.untold = 0
+        """Those no gap record speaks of yet."""
+        self.delivery = Delivery(sink, self._bury)
+        self.news = asyncio.Event()
+        self.moved = asyncio.Event()
+        """Set whenever the cursor has moved."""
+        self.is_open = False
+        self.is_ending = False
+        self._home = home
+        self._clock: Clock = home.clock
+        self._disk: Disk = home.disk
+        self.join = self.begin
+        """How it takes up its place; replaced where others must be held off meanwhile."""
+        self._begin = begin
+        self._say_gap = say_gap
+        self._cursor_path = cursor_path
+        self._dead_path = dead_path
+        self._skip_before = skip_before
+        self._is_dirty = False
+        self._saved: Cursor = {}
+        self._next_tick = 0.0
+        self._busy = asyncio.Lock()
+
+    # --- counts ----------------------------------------------------------------
+
+    def statistics(self) -> LaneStatistics:
+        """The counts now; lag is what is left."""
+        done = self.delivery.delivered + self.delivery.dead + self.filtered + self.pruned
+        seen = max(done, self.seen + self.read)
+        return LaneStatistics(
+            seen=seen,
+            delivered=self.delivery.delivered,
+            filtered=self.filtered,
+            dead=self.delivery.dead,
+            pruned=self.pruned,
+            lag=seen - done,
+            retries=self.delivery.retries,
+            last_error=self.delivery.last_error,
+        )
+
+    # --- the loop --------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the sink, trying until it opens; find the cursor."""
+        while True:
+            try:
+                await self.sink.open(self._home)
+                break
+            except Exception as error:  # noqa: BLE001  told in the lane's counts, and tried again
+                self.delivery.last_error = f"open: {type(error).__name__}: {error}"[:300]
+                self.delivery.retries += 1
+            await asyncio.sleep(OPEN_PAUSE)
+        self.is_open = True
+        if self.backlog is None:
+            self.join(await self.sink.cursor())
+
+    def begin(self, told: Cursor | None = None) -> None:
+        """Take up the place it starts from."""
+        self.backlog, self.cursor = self._begin(told)
+
+    def offer(self, stretch: Stretch) -> None:
+        """Called by the writer's thread, right after it has written."""
+        if self.backlog is None or self.backlog.own is None:
+            return
+        self.seen += stretch.count
+        dropped = self.backlog.own.offer(stretch)
+        if dropped:
+            self.pruned += dropped
+            self.untold += dropped
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        backlog = self.backlog
+        if backlog is None:
+            return
+        while True:
+            self.news.clear()
+            backlog.look(self._clock.monotonic())
+            batch, cursor = self._collect(backlog)
+            if cursor:
+                await self._hand_over(batch, cursor)
+            if self._clock.monotonic() >= self._next_tick:
+                await self.tick()
+            if not cursor:
+                await self._wait(backlog)
+
+    async def _wait(self, backlog: Backlog) -> None:
+        seconds = max(0.0, self._next_tick - self._clock.monotonic())
+        if backlog.follows_others:
+            seconds = min(seconds, 0.1)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.news.wait(), seconds)
+
+    def _collect(self, backlog: Backlog) -> tuple[Batch | None, Cursor]:
+        """What to hand over next, and where the cursor then stands."""
+        parts: list[tuple[Stretch, list[int] | None]] = []
+        cursor: Cursor = {}
+        number, size, most = 0, 0, self.sink.batch_most
+        while number < most and size < BATCH_BYTES:
+            stretch = backlog.next()
+            if stretch is None:
+                break
+            if stretch.count > most:
+                stretch, rest = stretch.cut(most)
+                backlog.put_back(rest)
+            elif number + stretch.count > most:
+                backlog.put_back(stretch)
+                break
+            self.read += _unseen(stretch, backlog)
+            picked = stretch.pick(self.wanted, skip=max(0, self._skip_before - stretch.first))
+            taken = stretch.count if picked is None else len(picked)
+            self.filtered += stretch.count - taken
+            cursor[stretch.writer] = stretch.end
+            size += stretch.size
+            if taken:
+                parts.append((stretch, picked))
+                number += taken
+        if not parts:
+            return None, cursor
+        return Batch(parts=parts, count=number, cursor={**self.cursor, **cursor}), cursor
+
+    async def _hand_over(self, batch: Batch | None, cursor: Cursor) -> None:
+        if batch is not None:
+            async with self._busy:
+                await self.delivery.deliver(batch)
+            self._is_dirty = True
+        self.cursor = {**self.cursor, **cursor}
+        self.moved.set()
+
+    async def tick(self) -> None:
+        """Let the sink tend itself, sync it, keep the cursor."""
+        self._next_tick = self._clock.monotonic() + TICK_EVERY
+        self._tell_gaps()
+        try:
+            async with self._busy:
+                await self.sink.tick(self._clock.now())
+                if self._is_dirty:
+                    self._is_dirty = False
+                    await self.sink.sync()
+            self._save_cursor()
+        except Exception as error:  # noqa: BLE001  told in the lane's counts; the next tick tries again
+            self._is_dirty = True
+            self.delivery.last_error = f"tick: {type(error).__name__}: {error}"[:300]
+
+    def _tell_gaps(self) -> None:
+        """Leave a record of what this lane missed, at most one a tick."""
+        untold, self.untold = self.untold, 0
+        if untold:
+            self._say_gap(self.name, "full", untold)
+        gone = self.backlog.pruned() if self.backlog is not None else 0
+        if gone:
+            self._say_gap(self.name, "pruned segments", gone)
+
+    async def sync(self) -> None:
+        """Return when what was handed over is safe from a power cut."""
+        async with self._busy:
+            await self.sink.sync()
+        self._is_dirty = False
+
+    async def close(self) -> None:
+        """Sync, keep the cursor, let the sink go."""
+        try:
+            if self.is_open:
+                await self.sink.sync()
+                self._save_cursor()
+                await self.sink.close()
+        except Exception as error:  # noqa: BLE001  told in the report
+            self.delivery.last_error = f"close: {type(error).__name__}: {error}"[:300]
+        finally:
+            self.is_open = False
+            if self.backlog is not None:
+                self.backlog.close()
+
+    async def reach(self, place: Place) -> None:
+        """Return when this lane has done all of this process's events up to there."""
+        while not self._has_reached(place):
+            self.moved.clear()
+            self.news.set()
+            await self.moved.wait()
+
+    def _has_reached(self, place: Place) -> bool:
+        own = self.backlog.own if self.backlog is not None else None
+        if own is None:
+            return False
+        done = self.cursor.get(own.writer)
+        return done is not None and own.moved(done) >= own.moved(place)
+
+    # --- what is kept beside the journal --------------------------------------------
+
+    def _save_cursor(self) -> None:
+        if self._cursor_path is None or self.cursor == self._saved:
+            return
+        self._disk.make_directory(self._cursor_path.parent)
+        self._disk.replace(self._cursor_path, msgspec.json.encode(self.cursor))
+        self._saved = self.cursor
+
+    async def _bury(self, poisoned: Poisoned) -> None:
+        """Keep a dead letter beside the journal; without one, the count must do."""
+        if self._dead_path is None:
+            return
+        letter = msgspec.json.encode(
+            {
+                "lane": self.name,
+                "at": self._clock.now(),
+                "error": f"{type(poisoned.error).__name__}: {poisoned.error}"[:1000],
+                "event": msgspec.Raw(_as_json(poisoned.batch.lines[0])),
+            }
+        )
+        with suppress(OSError):  # the event itself is in the journal
+            self._append_dead(self._dead_path, letter + b"\n")
+
+    def _append_dead(self, path: Path, line: bytes) -> None:
+        self._disk.make_directory(path.parent)
+        fd = self._disk.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            self._disk.write_all(fd, line)
+        finally:
+            self._disk.close(fd)
+
+
+def _unseen(stretch: Stretch, backlog: Backlog) -> int:
+    """Records the writer's thread has not counted for this lane."""
+    own = backlog.own
+    if own is None or stretch.writer != own.writer or stretch.end <= own.since:
+        return stretch.count
+    is_first = stretch.start.offset == 0 and stretch.start.segment != "memory"
+    return 1 if is_first else 0
+
+
+def _as_json(line: bytes) -> bytes:
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except UNREADABLE:
+        return msgspec.json.encode(line.decode("utf-8", "backslashreplace"))
+    return line
+
+
+def read_cursor(path: Path, disk: Disk) -> Cursor:
+    """A lane's cursor as it was kept; empty when there is none that can be read."""
+    try:
+        kept: Any = msgspec.json.decode(disk.read(path), type=dict[str, Place])
+    except (OSError, *UNREADABLE):
+        return {}
+    return dict(kept)

@@ -1,0 +1,456 @@
+"""The recorder's second thread: the loop that serves every lane, and who serves which."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from eventbus.apploop import Ticket, settle
+from eventbus.backlog import Backlog, InMemory, OnFull, OwnWriter
+from eventbus.clock import Clock
+from eventbus.disk import Disk
+from eventbus.event import Event
+from eventbus.kinds import KindFilter, Kinds
+from eventbus.lane import Lane, LaneStatistics, read_cursor
+from eventbus.segment import segments_by_writer, segments_in
+from eventbus.sink import Cursor, Home, NamedSink, Place, Sink, find_sink
+from eventbus.stretch import Stretch
+
+__all__ = ["LaneLoop", "LaneWish", "Serve"]
+
+Serve = Literal["auto", "resident", "never"]
+
+YIELD_CHECK = 0.4
+"""Seconds between looks whether a resident wants the lane, or a lane is free."""
+LAST_BREATH = 0.3
+"""Seconds a lane gets to close its sink once the time to drain is over."""
+
+
+class LaneWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane somebody asked for."""
+
+    name: str
+    sink: Sink | NamedSink
+    kinds: Kinds = None
+    follows_all: bool = False
+    capacity: int = 10_000
+    on_full: OnFull = "wait"
+    skip_before: int = 0
+
+    @property
+    def is_shared(self) -> bool:
+        return isinstance(self.sink, NamedSink)
+
+
+class LaneLoop:
+    """Serves lanes on a loop and a thread of its own; starts with the first lane."""
+
+    def __init__(
+        self,
+        state: Path | None,
+        *,
+        serve: Serve,
+        emit: Callable[[Event], None],
+        say_gap: Callable[[str, str, int], None],
+        clock: Clock,
+        disk: Disk,
+    ) -> None:
+        self.lanes: dict[str, Lane] = {}
+        """The lanes served here now."""
+        self.wishes: dict[str, LaneWish] = {}
+        self.writer = "memory"
+        self.end = Place("memory", 0)
+        """Where the writer stands, as far as it has offered."""
+        self.moves: list[tuple[Place, Place]] = []
+        self._state = state
+        self._serve = serve
+        self._emit = emit
+        self._say_gap = say_gap
+        self._clock = clock
+        self._disk = disk
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._is_armed = True
+        self._is_ending = False
+        self._roll_call = threading.Lock()
+        """Held while a lane joins or leaves, and while the writer counts who is there."""
+        self._resident_fd = -1
+        self._claimed: set[str] = set()
+        """Shared lanes whose lock is ours."""
+        self._ready_made: dict[str, Sink] = {}
+        self._departed: dict[str, LaneStatistics] = {}
+
+    # --- the writer's side ---------------------------------------------------------
+
+    def feed(self, stretches: list[Stretch]) -> None:
+        """Offer what was just written to every lane; called by the writer's thread."""
+        with self._roll_call:
+            self.end = stretches[-1].end
+            lanes = list(self.lanes.values())
+        for lane in lanes:
+            for stretch in stretches:
+                lane.offer(stretch)
+        if lanes and self._is_armed:
+            self._is_armed = False
+            self._soon(self._bring_news)
+
+    def _bring_news(self) -> None:
+        self._is_armed = True
+        for lane in self.lanes.values():
+            lane.news.set()
+
+    def _soon(self, function: Callable[..., Any], *args: Any) -> bool:
+        loop = self._loop
+        if loop is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop has ended
+            return False
+        return True
+
+    # --- life ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread, once."""
+        if self._thread is not None:
+            return
+        ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._run, args=(ready,), name="eventbus-lanes", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+
+    def _run(self, ready: threading.Event) -> None:
+        loop = self._loop
+        if loop is None:
+            return
+        asyncio.set_event_loop(loop)
+        loop.call_soon(ready.set)
+        try:
+            loop.run_forever()
+        finally:
+            loop.close()
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def add(self, wish: LaneWish) -> None:
+        """Begin to serve a lane; a local one sees what is written from now on.
+
+        Raises `SinkNotFound` or `SettingsError` for a name or settings that cannot be.
+        """
+        if isinstance(wish.sink, NamedSink) and self._serve != "never":
+            self._ready_made[wish.name] = find_sink(wish.sink.use, wish.sink.settings)
+        self.start()
+        self.wishes[wish.name] = wish
+        if isinstance(wish.sink, NamedSink):
+            if self._serve != "never":
+                self._soon(self._begin_task, wish.name, self._serve_shared, wish)
+            return
+        lane = self._local_lane(wish, wish.sink)
+        with self._roll_call:
+            lane.begin()
+            self.lanes[wish.name] = lane
+        self._soon(self._begin_task, wish.name, self._serve_local, lane)
+
+    def _begin_task(self, name: str, serve: Callable[[Any], Awaitable[None]], what: Any) -> None:
+        self._tasks[name] = asyncio.ensure_future(serve(what))  # type: ignore[arg-type]
+
+    def remove(self, name: str) -> bool:
+        """Let a lane finish what it was offered, then close its sink."""
+        if self.wishes.pop(name, None) is None:
+            return False
+        self._soon(lambda: asyncio.ensure_future(self._retire(name)))
+        return True
+
+    async def _retire(self, name: str) -> None:
+        lane = self.lanes.get(name)
+        if lane is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(lane.reach(self.end), 5)
+        await self._stop(name)
+
+    # --- serving ---------------------------------------------------------------------
+
+    async def _serve_local(self, lane: Lane) -> None:
+        await lane.open()
+        await lane.run()
+
+    async def _serve_shared(self, wish: LaneWish) -> None:
+        """Serve a shared lane whenever it is ours to serve."""
+        while True:
+            fd = await self._claim(wish.name)
+            self._claimed.add(wish.name)
+            try:
+                await self._serve_claimed(wish)
+            finally:
+                self._claimed.discard(wish.name)
+                self._disk.close(fd)
+
+    async def _serve_claimed(self, wish: LaneWish) -> None:
+        named = wish.sink
+        if not isinstance(named, NamedSink):
+            return
+        sink = self._ready_made.pop(wish.name, None) or find_sink(named.use, named.settings)
+        lane = self._shared_lane(wish, sink)
+        serving = asyncio.ensure_future(self._open_and_run(wish.name, lane))
+        try:
+            while not serving.done():
+                await asyncio.wait([serving], timeout=YIELD_CHECK)
+                if self._must_yield():
+                    return
+            await serving
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving], timeout=LAST_BREATH)
+            await self._part_with(wish.name, lane)
+
+    async def _open_and_run(self, name: str, lane: Lane) -> None:
+        lane.join = partial(self._join, name, lane)
+        await lane.open()
+        await lane.run()
+
+    def _join(self, name: str, lane: Lane, told: Cursor | None) -> None:
+        with self._roll_call:
+            lane.begin(told)
+            self.lanes[name] = lane
+
+    async def _part_with(self, name: str, lane: Lane) -> None:
+        with self._roll_call:
+            self._departed[name] = lane.statistics()
+            self.lanes.pop(name, None)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(lane.close(), LAST_BREATH)
+
+    async def _claim(self, name: str) -> int:
+        """Wait until the lane's lock is ours; its descriptor."""
+        path = self._run_path(f"lane-{name}.lock")
+        while True:
+            if not self._must_yield():
+                fd = self._disk.open(path, os.O_RDWR | os.O_CREAT)
+                if self._disk.lock(fd):
+                    return fd
+                self._disk.close(fd)
+            await asyncio.sleep(0.05 if self._serve == "resident" else YIELD_CHECK)
+
+    def _must_yield(self) -> bool:
+        """True when a resident serves this state directory and we are not it."""
+        if self._serve == "resident" or self._is_ending:
+            return False
+        try:
+            fd = self._disk.open(self._run_path("resident.lock"), os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            return not self._disk.lock(fd)
+        finally:
+            self._disk.close(fd)
+
+    def claim_residence(self) -> bool:
+        """Be the one process that serves this state directory; False when there is one."""
+        fd = self._disk.open(self._run_path("resident.lock"), os.O_RDWR | os.O_CREAT)
+        deadline = self._clock.monotonic() + 0.5
+        while not self._disk.lock(fd):  # a look by another process holds it for a blink
+            if self._clock.monotonic() > deadline:
+                self._disk.close(fd)
+                return False
+            threading.Event().wait(0.02)
+        self._resident_fd = fd
+        return True
+
+    def _run_path(self, name: str) -> Path:
+        return (self._state or Path()) / "run" / name
+
+    # --- lanes -----------------------------------------------------------------------
+
+    def _local_lane(self, wish: LaneWish, sink: Sink) -> Lane:
+        def begin(_told: Cursor | None) -> tuple[Backlog, Cursor]:
+            if self._state is None:
+                own: Any = InMemory(self.end, capacity=wish.capacity, on_full=wish.on_full)
+            else:
+                own = self._own_writer(self.end)
+            others = self._ends_now() if wish.follows_all else None
+            backlog = Backlog(own, directory=self._journal, disk=self._disk, others=others)
+            return backlog, {self.writer: self.end}
+
+        return self._lane(wish, sink, begin, skip_before=wish.skip_before)
+
+    def _shared_lane(self, wish: LaneWish, sink: Sink) -> Lane:
+        path = (self._journal or Path()) / "cursors" / f"{wish.name}.json"
+
+        def begin(told: Cursor | None) -> tuple[Backlog, Cursor]:
+            cursor = told if told is not None else read_cursor(path, self._disk)
+            start = cursor.get(self.writer) or self._first_own()
+            backlog = Backlog(
+                self._own_writer(start), directory=self._journal, disk=self._disk, others=cursor
+            )
+            return backlog, {**cursor, self.writer: start}
+
+        return self._lane(wish, sink, begin, cursor_path=path)
+
+    def _lane(self, wish: LaneWish, sink: Sink, begin: Any, **more: Any) -> Lane:
+        dead = self._state / "dead" / f"{wish.name}.jsonl" if self._state is not None else None
+        return Lane(
+            wish.name,
+            sink,
+            wanted=KindFilter(wish.kinds if wish.kinds is not None else sink.kinds),
+            home=Home(
+                self._state, lane=wish.name, emit=self._emit, clock=self._clock, disk=self._disk
+            ),
+            begin=begin,
+            dead_path=dead,
+            say_gap=self._say_gap,
+            **more,
+        )
+
+    @property
+    def _journal(self) -> Path | None:
+        return self._state / "journal" if self._state is not None else None
+
+    def _own_writer(self, start: Place) -> OwnWriter:
+        own = OwnWriter(self.writer, start, self.end, self._journal or Path(), self._disk)
+        own.moves = self.moves
+        return own
+
+    def _first_own(self) -> Place:
+        """The beginning of this writer's oldest segment."""
+        segments = segments_by_writer(segments_in(self._journal or Path(), self._disk))
+        ours = segments.get(self.writer)
+        return Place(ours[0].name, 0) if ours else self.end
+
+    def _ends_now(self) -> Cursor:
+        """Where every other writer stands now."""
+        ends: Cursor = {}
+        for writer, segments in segments_by_writer(
+            segments_in(self._journal or Path(), self._disk)
+        ).items():
+            last = segments[-1]
+            with contextlib.suppress(OSError):
+                ends[writer] = Place(last.name, self._disk.stat(last.path).st_size)
+        return ends
+
+    # --- questions ---------------------------------------------------------------------
+
+    def statistics(self) -> dict[str, LaneStatistics]:
+        """Every lane asked for, by name."""
+        told = {name: lane.statistics() for name, lane in list(self.lanes.items())}
+        for name in list(self.wishes):
+            if name not in told:
+                gone = self._departed.get(name, _NOTHING)
+                told[name] = msgspec.structs.replace(gone, is_served=False)
+        return told
+
+    def reach(self, place: Place, *, sync: bool, tickets: list[Ticket]) -> None:
+        """Tell the tickets once every lane served here has done all up to there."""
+        if not self._soon(lambda: asyncio.ensure_future(self._reach(place, sync, tickets))):
+            settle(tickets, {})
+
+    async def _reach(self, place: Place, sync: bool, tickets: list[Ticket]) -> None:
+        lanes = self._ours()
+        reached = await asyncio.gather(*(self._reach_one(lane, place, sync) for lane in lanes))
+        settle(tickets, dict(zip((lane.name for lane in lanes), reached, strict=True)))
+
+    async def _reach_one(self, lane: Lane, place: Place, sync: bool) -> bool:
+        await lane.reach(place)
+        if sync:
+            await lane.sync()
+        return True
+
+    def _ours(self) -> list[Lane]:
+        return list(self.lanes.values())
+
+    # --- the end -----------------------------------------------------------------------
+
+    def end_all(self, place: Place, grace: float) -> "Future[dict[str, LaneStatistics]]":
+        """Drain every lane up to there, close the sinks, stop the loop."""
+        told: Future[dict[str, LaneStatistics]] = Future()
+        self._is_ending = True
+        if not self._soon(lambda: asyncio.ensure_future(self._end(place, grace, told))):
+            told.set_result({})
+        return told
+
+    async def _end(
+        self, place: Place, grace: float, told: "Future[dict[str, LaneStatistics]]"
+    ) -> None:
+        try:
+            ours = await self._drain(place, grace)
+            last = self.statistics()
+            last.update({name: self._departed[name] for name in ours if name in self._departed})
+            told.set_result(last)
+        finally:
+            if not told.done():
+                told.set_result({})
+            asyncio.get_running_loop().stop()
+
+    async def _drain(self, place: Place, grace: float) -> list[str]:
+        """Let every lane served here do what is left; which they were."""
+        await asyncio.sleep(0)  # lanes that were just asked for begin
+        await self._wait_for_joining(grace)
+        lanes = self._ours()
+        for lane in lanes:
+            lane.delivery.hurry()
+        if lanes:
+            draining = [asyncio.ensure_future(lane.reach(place)) for lane in lanes]
+            await asyncio.wait(draining, timeout=grace)
+        await asyncio.gather(*(self._stop(name) for name in list(self._tasks)))
+        if self._resident_fd >= 0:
+            self._disk.close(self._resident_fd)
+        return [lane.name for lane in lanes]
+
+    async def _wait_for_joining(self, grace: float) -> None:
+        """A lane that has its lock but not yet its place gets a moment to begin."""
+        for _ in range(int(min(grace, 1.0) / 0.02)):
+            if all(name in self.lanes or not self._could_join(name) for name in self.wishes):
+                return
+            await asyncio.sleep(0.02)
+
+    def _could_join(self, name: str) -> bool:
+        if name not in self._tasks or self._tasks[name].done():
+            return False
+        return name in self._claimed or not self._is_foreign(name)
+
+    def _is_foreign(self, name: str) -> bool:
+        """True when another process serves the lane."""
+        if self._serve == "never":
+            return True
+        try:
+            fd = self._disk.open(self._run_path(f"lane-{name}.lock"), os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            return not self._disk.lock(fd)
+        finally:
+            self._disk.close(fd)
+
+    async def _stop(self, name: str) -> None:
+        """End a lane's task and close its sink, in bounded time."""
+        task, lane = self._tasks.pop(name, None), self.lanes.get(name)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task], timeout=LAST_BREATH * 2 + 0.1)
+        if lane is not None and name in self.lanes:
+            await self._part_with(name, lane)
+
+    def forget_after_fork(self) -> None:
+        """In a forked child: nothing of the parent's runs here."""
+        self._loop = self._thread = None
+        self._tasks, self.lanes = {}, {}
+        self._claimed = set()
+        self._roll_call = threading.Lock()
+        self._is_armed, self._is_ending = True, False
+        self._resident_fd = -1
+
+
+_NOTHING = LaneStatistics(seen=0, delivered=0, filtered=0, dead=0, pruned=0, lag=0)

@@ -1,0 +1,86 @@
+"""Lines for events that will not encode, or would be too long: marked, never lost."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from eventbus.event import HEADER, UNREADABLE, Event, encode
+
+__all__ = ["EVENT_BYTES_MOST", "cut_line", "encode_each", "fallback_line"]
+
+EVENT_BYTES_MOST = 1024 * 1024
+"""Bytes of the longest line written whole."""
+TEXT_MOST = 32 * 1024
+"""Characters kept of a text in a line that is too long."""
+REPR_MOST = 2_000
+"""Characters kept of a value that will not encode."""
+
+
+def encode_each(items: list[Any]) -> tuple[list[bytes], int]:
+    """Lines one by one, and how many of them had to be a fallback."""
+    lines, poison = [], 0
+    for item in items:
+        try:
+            lines.append(bytes(item) if isinstance(item, msgspec.Raw) else encode(item))
+        except Exception as error:  # noqa: BLE001  any value may raise anything while it is looked at
+            lines.append(fallback_line(item, error))
+            poison += 1
+    return lines, poison
+
+
+def fallback_line(event: Event, error: Exception) -> bytes:
+    """The event's header, what of its payload encodes, and text for the rest."""
+    record: dict[str, Any] = {"kind": _text(event.kind)}
+    marks: dict[str, str] = {}
+    for name in event.__struct_fields__:
+        value = getattr(event, name, None)
+        try:
+            record[name] = msgspec.Raw(msgspec.json.encode(value))
+        except Exception as why:  # noqa: BLE001
+            record[name] = _text(_shown(value))
+            marks[name] = _text(f"{type(why).__name__}: {why}"[:200])
+    record["unencodable"] = marks or {"event": _text(f"{type(error).__name__}: {error}"[:200])}
+    return msgspec.json.encode(record)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return repr(value)[:REPR_MOST]
+    except Exception as error:  # noqa: BLE001
+        return f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
+
+
+def _text(value: str) -> str:
+    """Text that UTF-8 can hold."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def cut_line(line: bytes) -> bytes:
+    """A line that is too long, with its long texts cut; their length and digest are kept."""
+    try:
+        record = msgspec.json.decode(line)
+    except UNREADABLE:
+        return msgspec.json.encode({"kind": "unknown:unknown", "cut": _cut_mark(line)})
+    cut = msgspec.json.encode(_cut(record, TEXT_MOST))
+    if len(cut) <= EVENT_BYTES_MOST:
+        return cut
+    kept = {word: record[word] for word in ("kind", *HEADER) if word in record}
+    return msgspec.json.encode({**kept, "cut": _cut_mark(line)})
+
+
+def _cut(value: Any, most: int) -> Any:
+    if isinstance(value, str) and len(value) > most:
+        mark = _cut_mark(value.encode())
+        return f"{value[:most]}… [cut: {mark['bytes']} bytes, sha256 {mark['sha256']}]"
+    if isinstance(value, dict):
+        return {key: _cut(each, most) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_cut(each, most) for each in value]
+    return value
+
+
+def _cut_mark(raw: bytes) -> dict[str, Any]:
+    return {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}

@@ -1,0 +1,60 @@
+"""One file of the journal: its name, what it says of itself, and the list of them."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+
+from eventbus.disk import SYSTEM_DISK, Disk
+
+__all__ = ["Segment", "segments_by_writer", "segments_in"]
+
+_START = "%Y%m%dT%H%M%S%f"
+_NAME = re.compile(r"(\d{8}T\d{12})-([0-9a-f]{8})\.jsonl")
+
+
+class Segment(msgspec.Struct, frozen=True, order=True):
+    """One segment; ordered by its start, then by its writer."""
+
+    start: datetime
+    writer: str
+    path: Path
+
+    @classmethod
+    def named(cls, directory: Path, start: datetime, writer: str) -> "Segment":
+        """The segment a writer begins at that moment."""
+        return cls(start, writer, directory / f"{start.astimezone(UTC):{_START}}-{writer}.jsonl")
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def day(self) -> date:
+        """The UTC day it began."""
+        return self.start.date()
+
+
+def segment_of(path: Path) -> Segment | None:
+    """The segment of that name, or None when the name is not one of ours."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return None
+    start = datetime.strptime(match[1], _START).replace(tzinfo=UTC)
+    return Segment(start, match[2], path)
+
+
+def segments_in(directory: Path, disk: Disk = SYSTEM_DISK) -> list[Segment]:
+    """Every segment there, oldest first."""
+    found = (segment_of(directory / name) for name in disk.names(directory))
+    return sorted(segment for segment in found if segment is not None)
+
+
+def segments_by_writer(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
+    """The same, apart by writer, each oldest first."""
+    by_writer: dict[str, list[Segment]] = {}
+    for segment in segments:
+        by_writer.setdefault(segment.writer, []).append(segment)
+    return by_writer

@@ -1,0 +1,333 @@
+"""The thread that empties the inbox into the journal, and does nothing else."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from eventbus.apploop import Ticket, settle
+from eventbus.clock import Clock
+from eventbus.errors import NotKept
+from eventbus.event import Event, UnknownEvent, encode_lines
+from eventbus.events.bus import GapLeft
+from eventbus.inbox import Inbox
+from eventbus.journal import Journal
+from eventbus.poison import EVENT_BYTES_MOST, cut_line, encode_each
+from eventbus.redact import Redactor, redacted
+from eventbus.sink import Place
+from eventbus.stretch import Stretch
+
+__all__ = ["Writer", "is_critical"]
+
+SLICE = 1_024
+"""Events encoded by one call: the quickest way measured, and a short hold of the GIL."""
+SLICE_BYTES = 4 * 1024 * 1024
+"""Bytes aimed at by one such call."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
+"""Seconds between tries while the disk refuses."""
+IDLE_CHECKS = (0.1, 0.1, 1.0)
+"""Seconds of the first sleeps after work: an event that came in the blink while the
+writer fell asleep is found by the next look."""
+
+CRITICAL_TOPICS = frozenset({"error", "file"})
+CRITICAL_KINDS = frozenset(
+    {"llm:response", "llm:error", "dispatch:finish", "dispatch:refuse", "command:start"}
+)
+
+Feed = Callable[[list[Stretch]], None]
+
+
+class Writer:
+    """Takes all that waits, encodes it, writes it, syncs when due."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        journal: Journal | None,
+        *,
+        clock: Clock,
+        redactor: Redactor | None = None,
+        linger: float = 0.005,
+        sync_every: float = 1.0,
+    ) -> None:
+        self.inbox = inbox
+        self.journal = journal
+        self.feed: Feed | None = None
+        """Where written stretches go, while there are lanes."""
+        self.written = 0
+        self.poison = 0
+        self.synced = 0
+        self.unkept = 0
+        """Events given up at the end because the disk refused."""
+        self.trouble: str | None = None
+        """What the disk last said, while it refuses."""
+        self.finished = threading.Event()
+        self.counts = threading.Lock()
+        """Held while events move from one count to another; never by an emit."""
+        self.linger = linger
+        self.sync_every = sync_every
+        self._clock = clock
+        self._redactor = redactor
+        self._slice = SLICE
+        self._sync_due: float | None = None
+        self._sync_wanted: list[Ticket] = []
+        self._idle = 0
+        self._ending_at: float | None = None
+        self._pause = threading.Event()
+        self._memory_offset = 0
+        self._thread: threading.Thread | None = None
+
+    # --- life ----------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self.run, name="eventbus-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def end(self, deadline: float) -> None:
+        """Ask it to write what waits and stop, giving up at `deadline` (monotonic)."""
+        self._ending_at = deadline
+        self._pause.set()
+        self.inbox.hurry()
+
+    def run(self) -> None:
+        try:
+            while True:
+                ending = self._ending_at is not None
+                self.round()
+                if ending and not self.inbox.waiting:
+                    break
+                self._rest()
+        finally:
+            self._finish()
+
+    def _rest(self) -> None:
+        """Linger while traffic is sparse; sleep when there is none."""
+        if self._ending_at is not None:
+            return
+        if self._idle == 0:
+            self.inbox.linger(self.linger)
+            if self.inbox.waiting or self.inbox.is_urgent:
+                return
+        if self.inbox.sleep(self._sleep_for()):
+            self.inbox.attend()
+            self._idle = 0
+            self.inbox.linger(self.linger)
+
+    def _sleep_for(self) -> float:
+        seconds = IDLE_CHECKS[min(self._idle, len(IDLE_CHECKS) - 1)]
+        self._idle += 1
+        if self._sync_due is not None:
+            seconds = min(seconds, max(0.0, self._sync_due - self._clock.monotonic()))
+        return seconds
+
+    def _finish(self) -> None:
+        if self.journal is not None:
+            try:
+                self.journal.end(self.inbox.dropped.totals())
+                self.synced = self.written + self.poison
+                settle(self._sync_wanted, None)
+            except OSError as error:
+                self.trouble = str(error)
+                settle(self._sync_wanted, NotKept(f"the last sync failed: {error}"))
+            self._sync_wanted = []
+        late = self.inbox.tickets("written") + self.inbox.tickets("synced")
+        settle(late, NotKept("the bus has closed"))
+        settle(self.inbox.room_seekers(), None)
+        self.finished.set()
+
+    # --- a round ---------------------------------------------------------------
+
+    def round(self) -> None:
+        """Write all that waits, tell those who wait, sync when due."""
+        inbox = self.inbox
+        inbox.attend()
+        inbox.is_urgent = False
+        written_by, synced_by = inbox.tickets("written"), inbox.tickets("synced")
+        if inbox.is_critical:
+            inbox.is_critical = False
+            self._sync_due = 0.0
+        self._leave_gaps()
+        kept = self._write_waiting()
+        settle(inbox.room_seekers(), None)
+        if written_by:
+            settle(written_by, None if kept else NotKept("the disk refused until the end"))
+        self._sync_wanted += synced_by
+        self._sync_if_due()
+
+    def _write_waiting(self) -> bool:
+        with self.counts:
+            items = self.inbox.take()
+            first = self.inbox.taken
+            self.inbox.taken += len(items)
+        if not items:
+            return True
+        self._idle = 0
+        stretches, poison = self._encode(items, first)
+        if not self._keep(stretches, len(items)):
+            with self.counts:
+                self.unkept += len(items)
+            return False
+        with self.counts:
+            self.written += len(items) - poison
+            self.poison += poison
+        if self.feed is not None:
+            self.feed(stretches)
+        return True
+
+    def _leave_gaps(self) -> None:
+        for reason, number, first, last in self.inbox.dropped.fresh():
+            self.say_gap(None, reason, number, first, last)
+
+    def say_gap(
+        self,
+        lane: str | None,
+        reason: str,
+        number: int,
+        first: datetime | None = None,
+        last: datetime | None = None,
+    ) -> None:
+        """Put the record of a hole into the stream."""
+        gap = GapLeft(lane=lane, reason=reason, count=number, first_ts=first, last_ts=last)
+        self.inbox.waiting.append(gap)
+
+    # --- encoding --------------------------------------------------------------
+
+    def _encode(self, items: list[Any], first: int) -> tuple[list[Stretch], int]:
+        stretches, poison = [], 0
+        nowhere = Place("", 0)
+        writer = self.journal.writer if self.journal is not None else "memory"
+        for start in range(0, len(items), self._slice):
+            part: list[Any] | None = items[start : start + self._slice]
+            blob, types = None, set(map(type, part or ()))
+            if self.journal is not None or self._redactor is not None:
+                blob, part, bad = self._encode_slice(part or [])
+                poison += bad
+            stretches.append(
+                Stretch(
+                    writer=writer,
+                    start=nowhere,
+                    end=nowhere,
+                    blob=blob,
+                    items=part,
+                    first=first + start,
+                    types=types if part is not None else types | {UnknownEvent},
+                )
+            )
+        return stretches, poison
+
+    def _encode_slice(self, part: list[Any]) -> tuple[bytes, list[Any] | None, int]:
+        """The lines; the events too, unless the lines no longer say the same."""
+        poison, same = 0, True
+        try:
+            blob = encode_lines(part)
+        except Exception:  # noqa: BLE001  one of them will not encode; each is tried alone
+            lines, poison = encode_each(part)
+            blob, same = b"\n".join(lines) + b"\n", False
+        if len(blob) > EVENT_BYTES_MOST:
+            blob, cut = _cut_long_lines(blob)
+            same = same and not cut
+        if self._redactor is not None:
+            lines = redacted(blob.split(b"\n")[:-1], self._redactor)
+            blob, same = b"\n".join(lines) + b"\n", False
+        self._fit(len(blob) / len(part))
+        return blob, part if same else None, poison
+
+    def _fit(self, bytes_each: float) -> None:
+        """Take smaller slices, and hold fewer events, when they are large."""
+        self._slice = max(16, min(SLICE, int(SLICE_BYTES / bytes_each)))
+        self.inbox.fit_room(bytes_each)
+
+    # --- keeping -----------------------------------------------------------------
+
+    def _keep(self, stretches: list[Stretch], records: int) -> bool:
+        """Write until it is written; False when the end came first."""
+        if self.journal is None:
+            self._place(stretches, Place("memory", self._memory_offset), by_count=True)
+            self._memory_offset += records
+            return True
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                self._append(self.journal, stretches, records)
+            except OSError as error:
+                self.trouble = str(error)
+            else:
+                self.trouble = None
+                return True
+            if self._must_give_up(pause):
+                return False
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _append(self, journal: Journal, stretches: list[Stretch], records: int) -> None:
+        place = journal.append([stretch.blob for stretch in stretches], records)
+        self._place(stretches, place, by_count=False)
+        if self._sync_due is None:
+            self._sync_due = self._clock.monotonic() + self.sync_every
+        if any(is_critical(each) for stretch in stretches for each in stretch.types):
+            self._sync_due = 0.0
+
+    def _place(self, stretches: list[Stretch], place: Place, *, by_count: bool) -> None:
+        offset = place.offset
+        for stretch in stretches:
+            size = stretch.count if by_count else len(stretch.blob)
+            stretch.start = Place(place.segment, offset)
+            offset += size
+            stretch.end = Place(place.segment, offset)
+
+    def _must_give_up(self, pause: float) -> bool:
+        if self._ending_at is None:
+            self._pause.wait(pause)
+            return False
+        if self._clock.monotonic() >= self._ending_at:
+            return True
+        threading.Event().wait(pause)  # ending: nobody will ring again
+        return False
+
+    # --- syncing -------------------------------------------------------------------
+
+    def _sync_if_due(self) -> None:
+        journal = self.journal
+        if journal is None:
+            settle(self._sync_wanted, NotKept("this bus keeps nothing on disk"))
+            self._sync_wanted = []
+            return
+        due = self._sync_due is not None and self._clock.monotonic() >= self._sync_due
+        if not due and not self._sync_wanted:
+            return
+        try:
+            journal.sync()
+            self._sync_due = None
+            self.synced = self.written + self.poison
+            settle(self._sync_wanted, None)
+            self._sync_wanted = []
+            journal.roll_if_due()
+        except OSError as error:
+            self.trouble = str(error)
+            self._sync_due = self._clock.monotonic() + FIRST_PAUSE * 10
+
+
+def _cut_long_lines(blob: bytes) -> tuple[bytes, bool]:
+    lines = blob.split(b"\n")
+    if max(map(len, lines)) <= EVENT_BYTES_MOST:
+        return blob, False
+    whole = (cut_line(line) if len(line) > EVENT_BYTES_MOST else line for line in lines)
+    return b"\n".join(whole), True
+
+
+_critical: dict[type, bool] = {msgspec.Raw: False, UnknownEvent: False}
+
+
+def is_critical(event_class: type[Event]) -> bool:
+    """True for what is synced at once: errors, file changes, costs, commands begun."""
+    answer = _critical.get(event_class)
+    if answer is None:
+        kind = str(event_class.__struct_config__.tag)
+        answer = kind in CRITICAL_KINDS or kind.partition(":")[0] in CRITICAL_TOPICS
+        _critical[event_class] = answer
+    return answer
