@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,7 @@ from benchmarks.machine import filesystem_of, is_memory, this_machine
 from benchmarks.progress import Progress
 from benchmarks.table import aims_line, answer_text, header_text
 
-__all__ = ["main"]
+__all__ = ["QUESTIONS", "ask", "main"]
 
 QUESTIONS = {
     "emit": "emit",
@@ -45,9 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if complaint := _complaint(options):
         sys.stderr.write(f"{complaint}\n")
         return MISUSED
+    before = _kept(options.compare) if options.compare else None
+    if options.compare and before is None:
+        sys.stderr.write(
+            f"cannot compare with {str(options.compare)!r}; --json writes such files\n"
+        )
+        return MISUSED
     report = _run(options)
     _say(["", aims_line(report.answers)])
-    _hand_over(report, options)
+    if before is not None:
+        _say(["", moves_text(before, report)])
+    _keep(report, options)
     return FAILED if any(row.is_failure for answer in report.answers for row in answer.rows) else 0
 
 
@@ -67,15 +76,28 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _complaint(options: argparse.Namespace) -> str:
+    """What would spoil the run, said before it begins."""
     unknown = [name for name in options.questions if name not in QUESTIONS]
     if unknown:
         return f"no question named {unknown[0]!r}; there are: {', '.join(QUESTIONS)}"
-    if options.compare and not options.compare.is_file():
-        return f"cannot compare with {str(options.compare)!r}; give a file that --json wrote"
+    if not options.dir.is_dir():
+        return f"cannot write in {str(options.dir)!r}; give --dir a directory"
     filesystem = filesystem_of(options.dir)
     if is_memory(filesystem) and not options.any_disk:
         return f"cannot measure on {filesystem}; give --dir on a disk, or --any-disk"
+    if options.json and not options.json.parent.is_dir():
+        return f"cannot keep figures in {str(options.json)!r}; its directory is not there"
+    if options.plot and find_spec("matplotlib") is None:
+        return "cannot draw without matplotlib; it is in the dependency group 'bench'"
     return ""
+
+
+def _kept(path: Path) -> Report | None:
+    """The figures of an earlier run; None if they cannot be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def _run(options: argparse.Namespace) -> Report:
@@ -87,7 +109,7 @@ def _run(options: argparse.Namespace) -> Report:
         _say([header_text(report)])
         for name in names:
             progress.begin(name)
-            answer = _answer(name, course)
+            answer = ask(name, course)
             progress.end()
             _say(["", answer_text(answer)])
             report.answers.append(answer)
@@ -106,7 +128,8 @@ def _course(options: argparse.Namespace, directory: Path, progress: Progress) ->
     )
 
 
-def _answer(name: str, course: Course) -> Answer:
+def ask(name: str, course: Course) -> Answer:
+    """One question's answer."""
     question = import_module(f"benchmarks.{QUESTIONS[name]}")
     return Answer(name, _says(name), question.ask(course))
 
@@ -116,10 +139,7 @@ def _says(name: str) -> str:
     return " ".join((question.__doc__ or "").split())
 
 
-def _hand_over(report: Report, options: argparse.Namespace) -> None:
-    if options.compare:
-        before = msgspec.json.decode(options.compare.read_bytes(), type=Report)
-        _say(["", moves_text(before, report)])
+def _keep(report: Report, options: argparse.Namespace) -> None:
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     if options.plot:

@@ -16,6 +16,8 @@ from benchmarks.figures import Row, row, skipped
 __all__ = ["Contest", "Contestant", "Course", "hold", "limit", "ours"]
 
 CHILD_SECONDS = 900
+SWAYING = ("EVENTBUS_", "LOG_", "PYTHONDONTWRITEBYTECODE")
+"""Variables that contestants do without: an installed package is compiled, for one."""
 ROOT = Path(__file__).parent.parent
 MISSING = "ModuleNotFoundError: No module named "
 
@@ -148,8 +150,8 @@ def _send(one: Contestant, directory: Path) -> tuple[dict[str, float], str]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with the project found first and no setting of the recorder's."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("EVENTBUS_")}
+    """Ours, with the project found first and nothing that would change the outcome."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(SWAYING)}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return plain | {"PYTHONPATH": path}
 

@@ -42,6 +42,12 @@ def ask(course: Course) -> list[Row]:
             label="await emit beyond constructing",
             aim=Aim(most=0.5, of="value"),
         ),
+        *contest.row(
+            "call",
+            "plain_beyond_us",
+            label="emit_nowait beyond constructing, nothing to copy",
+            aim=Aim(most=0.35, of="value"),
+        ),
         *contest.row("call", "nowait_p99_us", label="construct and emit_nowait, p99"),
         *contest.without(),
     ]

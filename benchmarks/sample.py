@@ -6,7 +6,7 @@ from eventbus.clock import utc_now
 from eventbus.event import Event, new_id
 from eventbus.scope import scope
 
-__all__ = ["SCOPE", "ToolCalled", "acting", "facts", "tool_called"]
+__all__ = ["SCOPE", "Called", "ToolCalled", "acting", "called", "facts", "tool_called"]
 
 SCOPE = {"session": "s-20261120", "component": "brain"}
 """Who acts in every event."""
@@ -20,6 +20,20 @@ class ToolCalled(Event, tag="bench:call"):
     ok: bool
     duration_ms: float
     arguments: dict[str, Any]
+
+
+class Called(Event, tag="bench:plain"):
+    """A tool call whose fields cannot change, so nothing needs copying."""
+
+    call_id: int
+    tool: str
+    ok: bool
+    duration_ms: float
+
+
+def called(number: int) -> Called:
+    """Construct one of those."""
+    return Called(call_id=number, tool="read_file", ok=True, duration_ms=12.5)
 
 
 def tool_called(number: int) -> ToolCalled:

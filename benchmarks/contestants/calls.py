@@ -7,7 +7,7 @@ from time import perf_counter_ns
 
 from benchmarks.contestants.ours import null_sinks
 from benchmarks.figures import percentile
-from benchmarks.sample import acting, tool_called
+from benchmarks.sample import acting, called, tool_called
 from eventbus import Event, EventBus
 
 __all__ = ["emitting", "steady", "threads"]
@@ -21,6 +21,7 @@ WARM_UP = 5
 
 Spent = list[int]
 """Nanoseconds, call by call."""
+Make = Callable[[int], Event]
 
 
 def emitting(directory: Path, *, groups: int, nulls: int = 0) -> dict[str, float]:
@@ -29,41 +30,46 @@ def emitting(directory: Path, *, groups: int, nulls: int = 0) -> dict[str, float
 
 
 async def _emitting(directory: Path, groups: int, nulls: int) -> dict[str, float]:
-    bare, nowait, awaited = Spent(), Spent(), Spent()
+    bare, nowait, awaited, bare_plain, nowait_plain = (Spent() for _ in range(5))
     async with EventBus(directory / "state", sinks=null_sinks(nulls)) as bus:
         with acting():
             for _ in range(groups + WARM_UP):
                 await asyncio.sleep(PAUSE_S)
-                _construct(bare)
+                _construct(bare, tool_called)
                 await asyncio.sleep(PAUSE_S)
-                _emit_nowait(nowait, bus.emit_nowait)
+                _emit_nowait(nowait, tool_called, bus.emit_nowait)
                 await asyncio.sleep(PAUSE_S)
                 await _emit(awaited, bus)
+                await asyncio.sleep(PAUSE_S)
+                _construct(bare_plain, called)
+                await asyncio.sleep(PAUSE_S)
+                _emit_nowait(nowait_plain, called, bus.emit_nowait)
     return {
         "construct_us": _middle(bare),
         "nowait_us": _middle(nowait),
         "await_us": _middle(awaited),
         "nowait_beyond_us": _middle(nowait) - _middle(bare),
         "await_beyond_us": _middle(awaited) - _middle(bare),
+        "plain_beyond_us": _middle(nowait_plain) - _middle(bare_plain),
         "nowait_p99_us": _part(nowait, 0.99),
     }
 
 
-def _construct(spent: Spent) -> None:
+def _construct(spent: Spent, make: Make) -> None:
     # Every way keeps its events to the end of the group, so none is timed
     # while it frees one.
     kept: list[Event | None] = [None] * GROUP
     for number in range(GROUP):
         began = perf_counter_ns()
-        kept[number] = tool_called(number)
+        kept[number] = make(number)
         spent.append(perf_counter_ns() - began)
 
 
-def _emit_nowait(spent: Spent, emit_nowait: Callable[[Event], object]) -> None:
+def _emit_nowait(spent: Spent, make: Make, emit_nowait: Callable[[Event], object]) -> None:
     kept: list[Event | None] = [None] * GROUP
     for number in range(GROUP):
         began = perf_counter_ns()
-        event = kept[number] = tool_called(number)
+        event = kept[number] = make(number)
         emit_nowait(event)
         spent.append(perf_counter_ns() - began)
 
@@ -88,9 +94,9 @@ async def _threads(directory: Path, groups: int) -> dict[str, float]:
         with acting():
             for _ in range(groups + WARM_UP):
                 await asyncio.sleep(PAUSE_S)
-                _emit_nowait(own, bus.emit_nowait)
+                _emit_nowait(own, tool_called, bus.emit_nowait)
                 await asyncio.sleep(PAUSE_S)
-                await asyncio.to_thread(_emit_nowait, other, bus.emit_nowait)
+                await asyncio.to_thread(_emit_nowait, other, tool_called, bus.emit_nowait)
     return {
         "own_us": _middle(own),
         "other_us": _middle(other),

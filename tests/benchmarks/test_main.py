@@ -76,6 +76,25 @@ def test_an_unknown_question_is_answered_with_those_there_are(
     assert "no question named 'speed'; there are: emit, journal" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--compare", "absent.json"], "cannot compare with 'absent.json'"),
+        (["--compare", "pyproject.toml"], "cannot compare with 'pyproject.toml'"),
+        (["--json", "absent/now.json"], "cannot keep figures in 'absent/now.json'"),
+        (["--dir", "absent"], "cannot write in 'absent'"),
+    ],
+)
+def test_what_would_spoil_the_run_is_said_before_it_begins(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(["journal", "--any-disk", *words]) == program.MISUSED
+
+    told = capsys.readouterr()
+    assert said in told.err
+    assert told.out == ""
+
+
 def test_memory_is_refused_as_a_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
