@@ -106,6 +106,8 @@ class EventBus:
         self.report: Report | None = None
         """How it ended, once it has."""
         self.grace = grace
+        self.is_resident = False
+        """True while this bus serves the shared lanes for every process."""
         self._sinks = tuple(sinks)
         self._serve = serve
         self._settings = journal
@@ -428,6 +430,15 @@ class EventBus:
     @property
     def is_open(self) -> bool:
         return self._writer is not None and self._inbox.is_open
+
+    def use_journal_settings(self, settings: JournalSettings) -> None:
+        """Keep the journal by other settings from now on."""
+        self._settings = settings
+        writer = self._writer
+        if writer is not None:
+            writer.linger, writer.sync_every = settings.linger, settings.sync_every
+            if writer.journal is not None:
+                writer.journal.settings = settings
 
     # --- life ------------------------------------------------------------------------
 
