@@ -148,14 +148,14 @@ def _unknown_message(event: UnknownEvent) -> str:
 
 def _payload(cls: type[Event]) -> _Text:
     """What writes a class's payload as tokens."""
-    fields = [field for field in msgspec.structs.fields(cls) if field.name not in HEADER]
-    if not fields:
+    names = cls.__struct_fields__[len(HEADER) :]
+    keys = [f"{written}=" for written in cls.__struct_encode_fields__[len(HEADER) :]]
+    if not names:
         return lambda event: ""
-    keys = [f"{field.encode_name}=" for field in fields]
-    if len(fields) == 1:
-        value_of = attrgetter(fields[0].name)
+    if len(names) == 1:
+        value_of = attrgetter(names[0])
         return lambda event: _tokens(((keys[0], value_of(event)),))
-    values_of = attrgetter(*(field.name for field in fields))
+    values_of = attrgetter(*names)
     return lambda event: _tokens(zip(keys, values_of(event), strict=True))
 
 
