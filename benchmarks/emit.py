@@ -48,6 +48,11 @@ def ask(course: Course) -> list[Row]:
             label="emit_nowait beyond constructing, nothing to copy",
             aim=Aim(most=0.35, of="value"),
         ),
+        *contest.row(
+            "call",
+            "anything_beyond_us",
+            label="emit_nowait beyond constructing, a dict of anything",
+        ),
         *contest.row("call", "nowait_p99_us", label="construct and emit_nowait, p99"),
         *contest.without(),
     ]

@@ -17,6 +17,7 @@ def ask(course: Course) -> list[Row]:
             limit(course.events),
             ours("await emit", course.events),
             ours("emit_many", course.events, function="emit_many"),
+            ours("await emit, a dict of anything", course.events, function="emit_anything"),
             ours("await emit, two file lanes", course.events, sinks=["jsonl", "flat"]),
         ),
     )
@@ -25,6 +26,7 @@ def ask(course: Course) -> list[Row]:
         *contest.row("await emit", aim=Aim(most=1.7)),
         *contest.row("await emit", "cpu_us", label="await emit, processor time"),
         *contest.row("emit_many", aim=Aim(most=1.7)),
+        *contest.row("await emit, a dict of anything"),
         *contest.row("await emit, two file lanes"),
         *contest.without(),
     ]

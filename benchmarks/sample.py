@@ -6,9 +6,19 @@ from eventbus.clock import utc_now
 from eventbus.event import Event, new_id
 from eventbus.scope import scope
 
-__all__ = ["SCOPE", "Called", "ToolCalled", "acting", "called", "facts", "tool_called"]
+__all__ = [
+    "SCOPE",
+    "AnythingCalled",
+    "Called",
+    "ToolCalled",
+    "acting",
+    "anything_called",
+    "called",
+    "facts",
+    "tool_called",
+]
 
-SCOPE = {"session": "s-20261120", "component": "brain"}
+SCOPE = {"session": "s1", "component": "brain"}
 """Who acts in every event."""
 
 
@@ -19,7 +29,28 @@ class ToolCalled(Event, tag="bench:call"):
     tool: str
     ok: bool
     duration_ms: float
+    arguments: dict[str, str | int]
+
+
+class AnythingCalled(Event, tag="bench:anything"):
+    """The same, its dict declared to hold anything: its depth is not known."""
+
+    call_id: int
+    tool: str
+    ok: bool
+    duration_ms: float
     arguments: dict[str, Any]
+
+
+def anything_called(number: int) -> AnythingCalled:
+    """Construct one of those."""
+    return AnythingCalled(
+        call_id=number,
+        tool="read",
+        ok=True,
+        duration_ms=12.5,
+        arguments={"path": "src/app.py", "line": number},
+    )
 
 
 class Called(Event, tag="bench:plain"):
@@ -33,14 +64,14 @@ class Called(Event, tag="bench:plain"):
 
 def called(number: int) -> Called:
     """Construct one of those."""
-    return Called(call_id=number, tool="read_file", ok=True, duration_ms=12.5)
+    return Called(call_id=number, tool="read", ok=True, duration_ms=12.5)
 
 
 def tool_called(number: int) -> ToolCalled:
     """Construct the event, its id, time and scope included."""
     return ToolCalled(
         call_id=number,
-        tool="read_file",
+        tool="read",
         ok=True,
         duration_ms=12.5,
         arguments={"path": "src/app.py", "line": number},
@@ -56,7 +87,7 @@ def facts(number: int) -> dict[str, Any]:
         "scope": SCOPE,
         "cause": None,
         "call_id": number,
-        "tool": "read_file",
+        "tool": "read",
         "ok": True,
         "duration_ms": 12.5,
         "arguments": {"path": "src/app.py", "line": number},

@@ -29,7 +29,7 @@ class ToolCalled(BaseEvent[None]):
     kind: str = "bench:call"
     scope: dict[str, str] = SCOPE
     call_id: int
-    tool: str = "read_file"
+    tool: str = "read"
     ok: bool = True
     duration_ms: float = 12.5
     arguments: dict[str, Any]

@@ -7,7 +7,7 @@ from time import perf_counter_ns
 
 from benchmarks.contestants.ours import null_sinks
 from benchmarks.figures import percentile
-from benchmarks.sample import acting, called, tool_called
+from benchmarks.sample import acting, anything_called, called, tool_called
 from eventbus import Event, EventBus
 
 __all__ = ["emitting", "steady", "threads"]
@@ -30,7 +30,7 @@ def emitting(directory: Path, *, groups: int, nulls: int = 0) -> dict[str, float
 
 
 async def _emitting(directory: Path, groups: int, nulls: int) -> dict[str, float]:
-    bare, nowait, awaited, bare_plain, nowait_plain = (Spent() for _ in range(5))
+    bare, nowait, awaited, bare_plain, nowait_plain, anything = (Spent() for _ in range(6))
     async with EventBus(directory / "state", sinks=null_sinks(nulls)) as bus:
         with acting():
             for _ in range(groups + WARM_UP):
@@ -44,6 +44,8 @@ async def _emitting(directory: Path, groups: int, nulls: int) -> dict[str, float
                 _construct(bare_plain, called)
                 await asyncio.sleep(PAUSE_S)
                 _emit_nowait(nowait_plain, called, bus.emit_nowait)
+                await asyncio.sleep(PAUSE_S)
+                _emit_nowait(anything, anything_called, bus.emit_nowait)
     return {
         "construct_us": _middle(bare),
         "nowait_us": _middle(nowait),
@@ -51,6 +53,7 @@ async def _emitting(directory: Path, groups: int, nulls: int) -> dict[str, float
         "nowait_beyond_us": _middle(nowait) - _middle(bare),
         "await_beyond_us": _middle(awaited) - _middle(bare),
         "plain_beyond_us": _middle(nowait_plain) - _middle(bare_plain),
+        "anything_beyond_us": _middle(anything) - _middle(bare),
         "nowait_p99_us": _part(nowait, 0.99),
     }
 

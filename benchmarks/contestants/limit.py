@@ -22,7 +22,7 @@ def whole(numbers: Iterable[int], directory: Path) -> None:
             waiting.append(
                 ToolCalled(
                     call_id=number,
-                    tool="read_file",
+                    tool="read",
                     ok=True,
                     duration_ms=12.5,
                     arguments={"path": "src/app.py", "line": number},

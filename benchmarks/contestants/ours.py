@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.laps import Laps
-from benchmarks.sample import ToolCalled, acting, tool_called
+from benchmarks.sample import ToolCalled, acting, anything_called, tool_called
 from eventbus import EventBus
 from eventbus.sink import NamedSink
 
-__all__ = ["beside_resident", "emit", "emit_many", "null_sinks", "synced"]
+__all__ = ["beside_resident", "emit", "emit_anything", "emit_many", "null_sinks", "synced"]
 
 BATCH = 1_024
 
@@ -37,12 +37,25 @@ async def _emit(numbers: Iterable[int], directory: Path, sinks: Sequence[str | N
                 await bus.emit(
                     ToolCalled(
                         call_id=number,
-                        tool="read_file",
+                        tool="read",
                         ok=True,
                         duration_ms=12.5,
                         arguments={"path": "src/app.py", "line": number},
                     )
                 )
+        await bus.flush(until="synced")
+
+
+def emit_anything(numbers: Iterable[int], directory: Path) -> None:
+    """The same with a dict that may hold anything."""
+    asyncio.run(_emit_anything(numbers, directory))
+
+
+async def _emit_anything(numbers: Iterable[int], directory: Path) -> None:
+    async with EventBus(directory / "state") as bus:
+        with acting():
+            for number in numbers:
+                await bus.emit(anything_called(number))
         await bus.flush(until="synced")
 
 

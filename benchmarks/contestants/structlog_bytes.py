@@ -35,7 +35,7 @@ def whole(numbers: Iterable[int], directory: Path, *, patient: bool = False) -> 
             "bench:call",
             id=new_id(),
             call_id=number,
-            tool="read_file",
+            tool="read",
             ok=True,
             duration_ms=12.5,
             arguments={"path": "src/app.py", "line": number},
