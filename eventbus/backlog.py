@@ -174,7 +174,14 @@ class OwnWriter:
             return head
         if self.place >= self.moved(self.end):
             return None
-        return self._from_disk(self.moved(head.start) if head is not None else None)
+        return self._from_disk(self._stop_before(head))
+
+    def _stop_before(self, head: Stretch | None) -> Place | None:
+        """How far to read back: up to what is fed, or through it when we stand inside."""
+        if head is None:
+            return None
+        start = self.moved(head.start)
+        return start if start > self.place else self.moved(head.end)
 
     def _fed_head(self) -> Stretch | None:
         """The first stretch fed that is not behind us."""

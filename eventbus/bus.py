@@ -116,8 +116,7 @@ class EventBus:
         self._disk = disk
         self._inbox = Inbox()
         self._waiting = self._inbox.waiting
-        self._as_is: set[type] = set()
-        self._prepared: dict[type, Preparation | None] = {}
+        self._plans: dict[type, Preparation | None] = {}
         self._writer: Writer | None = None
         self._lanes: LaneLoop | None = None
         self._handlers: list[tuple[Handler, Kinds]] = []
@@ -135,10 +134,14 @@ class EventBus:
         Works from any thread, any loop or none, a finaliser, a signal
         handler. What cannot be taken is counted in `statistics().dropped`.
         """
-        if event.__class__ in self._as_is and len(self._waiting) < self._inbox.mark:
-            self._waiting.append(event)
-        else:
-            self._emit_carefully(event)
+        if len(self._waiting) < self._inbox.mark:
+            try:
+                plan = self._plans[event.__class__]
+                self._waiting.append(event if plan is None else plan(event))
+                return
+            except Exception:  # noqa: BLE001, S110  a new class, or a value that will not copy
+                pass
+        self._emit_carefully(event)
 
     async def emit(self, event: Event, *, until: Level = "buffered") -> None:
         """Hand over an event; suspend only while some 8,192 are waiting.
@@ -146,24 +149,22 @@ class EventBus:
         With `until="written"` or `"synced"`, return once it is; raises
         `NotKept` when that cannot be.
         """
-        if (
-            until == "buffered"
-            and event.__class__ in self._as_is
-            and len(self._waiting) < self._inbox.await_mark
-        ):
-            self._waiting.append(event)
-        else:
-            await self._emit_waiting(event, until)
+        if until == "buffered" and len(self._waiting) < self._inbox.await_mark:
+            try:
+                plan = self._plans[event.__class__]
+                self._waiting.append(event if plan is None else plan(event))
+                return
+            except Exception:  # noqa: BLE001, S110  a new class, or a value that will not copy
+                pass
+        await self._emit_waiting(event, until)
 
     async def emit_many(self, events: Iterable[Event], *, until: Level = "buffered") -> None:
         """Hand over events in order, as `emit` does each; wait for the level once."""
         _check_level(until)
         kept = True
         for event in events:
-            if event.__class__ in self._as_is and len(self._waiting) < self._inbox.await_mark:
-                self._waiting.append(event)
-                continue
-            await self._room()
+            if len(self._waiting) >= self._inbox.await_mark:
+                await self._room()
             kept = self._emit_carefully(event) and kept
         if until != "buffered":
             await self._until(until, kept)
@@ -212,38 +213,34 @@ class EventBus:
             return True
         if self._is_forked:
             self._resume_after_fork()
-        event_class = event.__class__
         try:
-            item = event if event_class in self._as_is else self._prepare(event, event_class)
-        except Exception:  # noqa: BLE001  a stranger's object may raise anything; the agent must not notice
+            item = self._prepared(event)
+        except Exception:  # noqa: BLE001  a stranger's object may raise anything here
             self._inbox.dropped.add("not an event")
             return False
         return self._inbox.put(item)
 
-    def _prepare(self, event: Any, event_class: type) -> Any:
-        if event_class not in self._prepared:
-            self._meet(event_class)
-        preparation = self._prepared[event_class]
-        if preparation is None:
+    def _prepared(self, event: Any) -> Any:
+        event_class = event.__class__
+        if event_class not in self._plans:
+            self._plans[event_class] = self._plan(event_class)
+        plan = self._plans[event_class]
+        if plan is None:
             return event
         try:
-            item = preparation(event)
+            return plan(event)
         except Exception as error:  # noqa: BLE001  its values will not encode, or not copy
-            item = msgspec.Raw(fallback_line(event, error))
-        if type(item) is msgspec.Raw and is_critical(event_class):
-            self._inbox.is_critical = True
-        return item
+            return msgspec.Raw(fallback_line(event, error))
 
-    def _meet(self, event_class: type) -> None:
+    def _plan(self, event_class: type) -> Preparation | None:
         """Decide once a class how its events are kept from later changes."""
         if not issubclass(event_class, Event):
             raise TypeError(f"cannot emit {event_class!r}; give an Event")
         if str(event_class.__struct_config__.tag).startswith("bus:"):
             raise TypeError(f"cannot emit {event_class!r}; the topic 'bus' is reserved")
-        preparation = prepare(event_class)
-        self._prepared[event_class] = preparation
-        if preparation is None:
-            self._as_is.add(event_class)
+        if is_critical(event_class):
+            return self._inbox.alarming(prepare(event_class))
+        return prepare(event_class)
 
     def emit_own(self, event: Event) -> None:
         """Put an event of the recorder's own into the stream, `bus:*` kinds too."""

@@ -70,7 +70,6 @@ class Inbox:
 
     __slots__ = (
         "_bell",
-        "_sealed_bytes",
         "await_mark",
         "dropped",
         "is_critical",
@@ -104,7 +103,6 @@ class Inbox:
         self.written_tickets: list[Ticket] = []
         self.synced_tickets: list[Ticket] = []
         self.room_tickets: list[Ticket] = []
-        self._sealed_bytes = 0
         self._bell = allocate_lock()
         self._bell.acquire()
 
@@ -138,6 +136,17 @@ class Inbox:
         """Wake the writer and keep it from lingering."""
         self.is_urgent = True
         self.ring()
+
+    def alarming(self, preparation: "Preparation | None") -> "Preparation | None":
+        """The same preparation, for lines whose class the writer can no longer see."""
+        if preparation is not _seal:
+            return preparation
+
+        def seal(event: Event) -> msgspec.Raw:
+            self.is_critical = True
+            return _seal(event)
+
+        return seal
 
     # --- the writer's side -----------------------------------------------------
 
@@ -209,9 +218,17 @@ def _seal(event: Event) -> msgspec.Raw:
 
 
 def _copier(names: tuple[str, ...]) -> Preparation:
+    """Copies the event and its flat containers; the caller's own stay untouched."""
     force = msgspec.structs.force_setattr
 
-    def copy(event: Event) -> Event:
+    def copy_one(event: Event) -> Event:
+        own: Event = event.__copy__()  # type: ignore[attr-defined]
+        value = getattr(own, only)
+        if value is not None:
+            force(own, only, value.copy())
+        return own
+
+    def copy_several(event: Event) -> Event:
         own: Event = event.__copy__()  # type: ignore[attr-defined]
         for name in names:
             value = getattr(own, name)
@@ -219,7 +236,8 @@ def _copier(names: tuple[str, ...]) -> Preparation:
                 force(own, name, value.copy())
         return own
 
-    return copy
+    only = names[0]
+    return copy_one if len(names) == 1 else copy_several
 
 
 def _is_flat(node: msgspec.inspect.Type) -> bool:
