@@ -8,6 +8,9 @@ import msgspec
 
 __all__ = ["FlatLine", "Unparsed", "parse", "tokens"]
 
+TOKENS_WITHIN = 65_536
+"""Characters of a message that are searched; what comes after is not looked at."""
+
 _TYPE = re.compile(r"[^\s:]+:\S+")
 _KEY = re.compile(r"(?:^| )([^\s=|\"]+)=")
 _read_json = json.JSONDecoder().raw_decode
@@ -60,6 +63,7 @@ def _timestamp(moment: str) -> datetime | None:
 
 def tokens(message: str) -> dict[str, str]:
     """The `key=value` tokens of a message; of two of a name the later."""
+    message = message[:TOKENS_WITHIN]
     found: dict[str, str] = {}
     match = _KEY.search(message)
     while match:
@@ -77,7 +81,7 @@ def _value(message: str, start: int) -> tuple[str, int]:
         except (ValueError, RecursionError):
             pass
         else:
-            if message[end : end + 1] in ("", " "):
+            if end == len(message) or _KEY.match(message, end):
                 return document if isinstance(document, str) else message[start:end], end
     after = _KEY.search(message, start)
     end = after.start() if after else len(message)
