@@ -459,7 +459,7 @@ class EventBus:
         recovered: list[Event] = []
         if self.state is not None:
             journal = Journal(self.state, self._settings, clock=self._clock, disk=self._disk)
-            recovered = journal.open()
+            recovered = [*journal.open(), *journal.prune()]
         writer = Writer(
             self._inbox,
             journal,

@@ -20,7 +20,8 @@ from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import StateUnusable
 from eventbus.event import Event, encode
-from eventbus.events.bus import BusEnded, BusOpened, Recovered
+from eventbus.events.bus import BusEnded, BusOpened, GapLeft, Recovered
+from eventbus.pruning import prune_journal
 from eventbus.repair import repair_tail
 from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Place
@@ -326,7 +327,7 @@ class Journal:
         place = self._begin_segment(
             previous=old, previous_end=start, carried=blobs, carried_records=carried_records
         )
-        self.moves = [*self.moves[-15:], (Place(old.name, start), place)]
+        self.moves.append((Place(old.name, start), place))  # the lanes hold the same list
 
     def _read_back(self, segment: Segment, start: int) -> bytes:
         fd = self._disk.open(segment.path, os.O_RDONLY)
@@ -337,12 +338,26 @@ class Journal:
 
     # --- rolling and ending --------------------------------------------------
 
-    def roll_if_due(self) -> None:
-        """Begin the next segment when this one is full or its day is over."""
+    def roll_if_due(self) -> bool:
+        """Begin the next segment when this one is full or its day is over; True if so."""
         full = self.size >= self.settings.segment_bytes
-        if full or self._held.day < self._clock.now().date():
+        is_due = full or self._held.day < self._clock.now().date()
+        if is_due:
             self.sync()
             self._begin_segment(previous=self._held, previous_end=self.size)
+        return is_due
+
+    def prune(self) -> list[GapLeft]:
+        """Delete segments that may go; a gap for each lane that had not passed one."""
+        with suppress(OSError):  # what could not be deleted is tried again next time
+            return prune_journal(
+                self._state,
+                keep_days=self.settings.keep_days,
+                keep_bytes=self.settings.keep_bytes,
+                clock=self._clock,
+                disk=self._disk,
+            )
+        return []
 
     def end(self, dropped: dict[str, int]) -> None:
         """Say that this run ended well, sync, and let the segment go."""

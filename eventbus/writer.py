@@ -306,7 +306,8 @@ class Writer:
             self.synced = self.written + self.poison
             settle(self._sync_wanted, None)
             self._sync_wanted = []
-            journal.roll_if_due()
+            if journal.roll_if_due():
+                self.inbox.waiting.extend(journal.prune())
         except OSError as error:
             self.trouble = str(error)
             self._sync_due = self._clock.monotonic() + FIRST_PAUSE * 10

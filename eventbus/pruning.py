@@ -1,0 +1,193 @@
+"""Deleting segments of the journal that are old enough, or too many."""
+
+import os
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from eventbus.clock import Clock
+from eventbus.disk import Disk
+from eventbus.event import UNREADABLE
+from eventbus.events.bus import GapLeft
+from eventbus.replay import read_lines
+from eventbus.segment import Segment, segments_by_writer, segments_in
+from eventbus.sink import Cursor, Place
+
+__all__ = ["prune_journal"]
+
+PATIENCE = 3
+"""A segment no lane has passed is kept this many times longer than the others."""
+
+
+JUMP_BACK = timedelta(hours=1)
+ABSENCE = timedelta(days=7)
+"""Between two looks the clock may go this far back or ahead and still be believed."""
+DOUBT = timedelta(days=1)
+"""How long a clock that jumped must run before segments are deleted by age."""
+
+
+class _Memory(msgspec.Struct, frozen=True):
+    """What is remembered from one pruning to the next."""
+
+    seen: datetime
+    doubted_since: datetime | None = None
+
+
+def prune_journal(
+    state: Path, *, keep_days: float, keep_bytes: int | None, clock: Clock, disk: Disk
+) -> list[GapLeft]:
+    """Delete what may go; a gap for each lane that had not passed it.
+
+    One process at a time does it; another finds nothing to do. Live segments
+    and files we did not make stay, and so does everything right after the
+    clock has jumped.
+    """
+    fd = disk.open(state / "run" / "prune.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        if not disk.lock(fd):
+            return []
+        if not _clock_is_believed(state / "run" / "prune.json", clock, disk):
+            return _delete(state, _oldest_beyond(state, keep_bytes, disk), disk)
+        old = _older_than(state, clock.now() - timedelta(days=keep_days), clock, keep_days, disk)
+        return _delete(state, {**old, **_oldest_beyond(state, keep_bytes, disk)}, disk)
+    finally:
+        disk.close(fd)
+
+
+def _clock_is_believed(path: Path, clock: Clock, disk: Disk) -> bool:
+    """False for a day after the clock was seen to jump."""
+    now = clock.now()
+    memory = _Memory(now)
+    with suppress(OSError, *UNREADABLE):
+        memory = msgspec.json.decode(disk.read(path), type=_Memory)
+    doubted_since = memory.doubted_since
+    if not memory.seen - JUMP_BACK <= now <= memory.seen + ABSENCE:
+        doubted_since = now
+    elif doubted_since is not None and now - doubted_since >= DOUBT:
+        doubted_since = None
+    with suppress(OSError):
+        disk.replace(path, msgspec.json.encode(_Memory(now, doubted_since)))
+    return doubted_since is None
+
+
+_Chosen = dict[Segment, list[str]]
+"""Segments to delete, each with the lanes that had not passed it."""
+
+
+def _older_than(
+    state: Path, before: datetime, clock: Clock, keep_days: float, disk: Disk
+) -> _Chosen:
+    """Finished segments that ended before then, if every lane has passed or had long enough."""
+    cursors = _cursors(state, disk)
+    much_before = clock.now() - timedelta(days=keep_days * PATIENCE)
+    chosen: _Chosen = {}
+    for segment in _finished(state, disk):
+        with suppress(OSError):
+            ended = datetime.fromtimestamp(disk.stat(segment.path).st_mtime, before.tzinfo)
+            behind = [lane for lane, cursor in cursors.items() if not _passed(cursor, segment)]
+            if ended < (much_before if behind else before):
+                chosen[segment] = behind
+    return chosen
+
+
+def _oldest_beyond(state: Path, keep_bytes: int | None, disk: Disk) -> _Chosen:
+    """The oldest finished segments that make the journal too large."""
+    if keep_bytes is None:
+        return {}
+    sizes: dict[Segment, int] = {}
+    for segment in segments_in(state / "journal", disk):
+        with suppress(OSError):
+            sizes[segment] = disk.stat(segment.path).st_size
+    excess = sum(sizes.values()) - keep_bytes
+    cursors = _cursors(state, disk)
+    chosen: _Chosen = {}
+    for segment in _finished(state, disk):
+        if excess <= 0:
+            break
+        excess -= sizes.get(segment, 0)
+        chosen[segment] = [name for name, each in cursors.items() if not _passed(each, segment)]
+    return chosen
+
+
+def _finished(state: Path, disk: Disk) -> list[Segment]:
+    """Segments no writer holds, oldest first."""
+    finished = []
+    for segments in segments_by_writer(segments_in(state / "journal", disk)).values():
+        finished += segments[:-1]
+        if not _is_held(segments[-1], disk):
+            finished.append(segments[-1])
+    return sorted(finished)
+
+
+def _is_held(segment: Segment, disk: Disk) -> bool:
+    try:
+        fd = disk.open(segment.path, os.O_RDONLY)
+    except OSError:
+        return True  # not ours to judge: leave it
+    try:
+        return not disk.lock(fd)
+    finally:
+        disk.close(fd)
+
+
+def _cursors(state: Path, disk: Disk) -> dict[str, Cursor]:
+    """Every lane's cursor, by name."""
+    directory = state / "journal" / "cursors"
+    cursors: dict[str, Cursor] = {}
+    for name in disk.names(directory):
+        if name.endswith(".json") and not name.startswith("."):
+            with suppress(OSError, *UNREADABLE):
+                kept = msgspec.json.decode(disk.read(directory / name), type=dict[str, Place])
+                cursors[name.removesuffix(".json")] = kept
+    return cursors
+
+
+def _passed(cursor: Cursor, segment: Segment) -> bool:
+    place = cursor.get(segment.writer)
+    if place is None:
+        return False
+    if place.segment != segment.name:
+        return place.segment > segment.name
+    return _only_closing_left(segment, place)
+
+
+def _only_closing_left(segment: Segment, place: Place) -> bool:
+    """True when nothing but the bus's own records stands behind the place."""
+    return all(
+        line.startswith(b'{"kind":"bus:')
+        for blob in read_lines(segment, start=place.offset)
+        for line in blob.split(b"\n")[:-1]
+    )
+
+
+def _delete(state: Path, chosen: _Chosen, disk: Disk) -> list[GapLeft]:
+    cursors = _cursors(state, disk)
+    gaps: list[GapLeft] = []
+    for segment, behind in chosen.items():
+        for lane in behind:
+            place = cursors.get(lane, {}).get(segment.writer)
+            gap = _gap(lane, segment, place, disk)
+            if gap.count:
+                gaps.append(gap)
+        with suppress(FileNotFoundError):
+            disk.unlink(segment.path)
+        _delete_torn(segment, disk)
+    return gaps
+
+
+def _delete_torn(segment: Segment, disk: Disk) -> None:
+    for name in disk.names(segment.path.parent):
+        if name.startswith(segment.path.stem + ".") and name.endswith(".torn"):
+            with suppress(FileNotFoundError):
+                disk.unlink(segment.path.with_name(name))
+
+
+def _gap(lane: str, segment: Segment, place: Place | None, disk: Disk) -> GapLeft:
+    start = place.offset if place is not None and place.segment == segment.name else 0
+    count = size = 0
+    for blob in read_lines(segment, None, disk, start=start):
+        count += blob.count(b"\n") - blob.count(b'{"kind":"bus:')
+        size += len(blob)
+    return GapLeft(lane=lane, reason="pruned", count=count, bytes=size)
