@@ -4,7 +4,6 @@ import atexit
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -162,9 +161,16 @@ class EventBus:
         """Hand over events in order, as `emit` does each; wait for the level once."""
         _check_level(until)
         kept = True
+        waiting, inbox, plans = self._waiting, self._inbox, self._plans
         for event in events:
-            if len(self._waiting) >= self._inbox.await_mark:
-                await self._room()
+            if len(waiting) < inbox.await_mark:
+                try:
+                    plan = plans[event.__class__]
+                    waiting.append(event if plan is None else plan(event))
+                    continue
+                except Exception:  # noqa: BLE001, S110  a new class, or a value that will not copy
+                    pass
+            await self._room()
             kept = self._emit_carefully(event) and kept
         if until != "buffered":
             await self._until(until, kept)
@@ -447,7 +453,7 @@ class EventBus:
             return self
         self._app = app_loop()
         self._begin()
-        _open.append(weakref.ref(self))
+        _open.append(self)
         for sink in self._sinks:
             self.attach(sink)
         for handler, kinds in self._handlers:
@@ -606,14 +612,11 @@ class EventBus:
         except Exception:  # noqa: BLE001  counted: what is emitted from here on waits and is dropped when full
             self._inbox.dropped.add("cannot begin after fork")
             return
-        if not self._is_known():
-            _open.append(weakref.ref(self))
+        if all(each is not self for each in _open):
+            _open.append(self)
         multiprocessing = sys.modules.get("multiprocessing.util")
         if multiprocessing is not None:  # its children end without atexit
             multiprocessing.Finalize(self, self.close, exitpriority=10)
-
-    def _is_known(self) -> bool:
-        return any(each() is self for each in _open)
 
     def __repr__(self) -> str:
         state = "memory" if self.state is None else str(self.state)
@@ -674,16 +677,17 @@ def _report(last: Statistics, lanes: dict[str, Any], *, is_finished: bool) -> Re
 
 # --- every open bus of this process ------------------------------------------------------
 
-_open: list["weakref.ref[EventBus]"] = []
+_open: list[EventBus] = []
+"""Held until they are closed: a bus nobody else holds still has events to write."""
 
 
 def open_buses() -> list[EventBus]:
     """This process's open buses, oldest first."""
-    return [bus for each in list(_open) if (bus := each()) is not None and bus.is_open]
+    return [bus for bus in list(_open) if bus.is_open]
 
 
 def _forget(bus: EventBus) -> None:
-    _open[:] = [each for each in _open if each() is not None and each() is not bus]
+    _open[:] = [each for each in _open if each is not bus]
 
 
 def _close_all() -> None:

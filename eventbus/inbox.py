@@ -50,7 +50,7 @@ class Drops:
     def totals(self) -> dict[str, int]:
         """How many, by reason."""
         counters = list(self._counts.items())
-        return {reason: counter.__reduce__()[1][0] for reason, counter in counters}
+        return {reason: int(counter.__reduce__()[1][0]) for reason, counter in counters}
 
     def fresh(self) -> list[tuple[str, int, datetime, datetime]]:
         """What came since this was asked before: reason, count, first and last time."""

@@ -29,6 +29,8 @@ Serve = Literal["auto", "resident", "never"]
 
 YIELD_CHECK = 0.4
 """Seconds between looks whether a resident wants the lane, or a lane is free."""
+RECOVERY_PAUSE = 0.5
+"""Seconds before a lane that was given up, or broke, is taken up again."""
 LAST_BREATH = 0.3
 """Seconds a lane gets to close its sink once the time to drain is over."""
 
@@ -166,7 +168,7 @@ class LaneLoop:
         self._soon(self._begin_task, wish.name, self._serve_local, lane)
 
     def _begin_task(self, name: str, serve: Callable[[Any], Awaitable[None]], what: Any) -> None:
-        self._tasks[name] = asyncio.ensure_future(serve(what))  # type: ignore[arg-type]
+        self._tasks[name] = asyncio.ensure_future(serve(what))
 
     def remove(self, name: str) -> bool:
         """Let a lane finish what it was offered, then close its sink."""
@@ -186,7 +188,12 @@ class LaneLoop:
 
     async def _serve_local(self, lane: Lane) -> None:
         await lane.open()
-        await lane.run()
+        while True:
+            try:
+                await lane.run()
+            except Exception as error:  # noqa: BLE001  told in its counts; the lane goes on
+                lane.delivery.last_error = f"lane: {type(error).__name__}: {error}"[:300]
+            await asyncio.sleep(RECOVERY_PAUSE)
 
     async def _serve_shared(self, wish: LaneWish) -> None:
         """Serve a shared lane whenever it is ours to serve."""
@@ -195,9 +202,17 @@ class LaneLoop:
             self._claimed.add(wish.name)
             try:
                 await self._serve_claimed(wish)
+            except Exception as error:  # noqa: BLE001  told in its counts; begun again
+                self._tell_trouble(wish.name, error)
             finally:
                 self._claimed.discard(wish.name)
                 self._disk.close(fd)
+            await asyncio.sleep(RECOVERY_PAUSE)
+
+    def _tell_trouble(self, name: str, error: Exception) -> None:
+        last = self._departed.get(name, _NOTHING)
+        told = f"lane: {type(error).__name__}: {error}"[:300]
+        self._departed[name] = msgspec.structs.replace(last, last_error=told)
 
     async def _serve_claimed(self, wish: LaneWish) -> None:
         named = wish.sink

@@ -1,12 +1,18 @@
 """Who is acting: one frozen Struct in one context variable."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import wraps
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 import msgspec
 
 __all__ = ["Scope", "because_of", "current_cause", "current_scope", "scope"]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -35,8 +41,8 @@ class scope:
     """Set who is acting for a block; what is not named is inherited.
 
     Tasks started inside inherit it, and so do threads started through
-    asyncio or anyio. A bare `threading.Thread` inherits it from Python 3.14
-    on; before that, start it with `contextvars.copy_context().run`.
+    asyncio or anyio. A bare `threading.Thread`, and an executor's, begin with
+    none; give them `scope.carry(function)`.
     """
 
     __slots__ = ("_before", "_named")
@@ -62,12 +68,13 @@ class scope:
             "source": source,
         }
         self._named = {word: value for word, value in named.items() if value is not None}
-        self._before: list[Scope] = []
+        self._before: dict[int, tuple[Scope, Scope]] = {}
+        """By the identity of the scope an entry made: that scope, and the one before it."""
 
     def __enter__(self) -> Scope:
         before = current_scope()
-        self._before.append(before)
         now = msgspec.structs.replace(before, **self._named)
+        self._before[id(now)] = (now, before)
         _current.set(now)
         return now
 
@@ -77,9 +84,28 @@ class scope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Set back rather than reset: a Token breaks when an async generator
-        # is closed from another context.
-        _current.set(self._before.pop())
+        # No Token: one breaks when an async generator is closed from another
+        # context. The scope in force says which entry this is the end of; one
+        # that such a generator left behind says nothing, and the last entry ends.
+        entered = self._before.pop(id(current_scope()), None) or self._before.popitem()[1]
+        _current.set(entered[1])
+
+    @staticmethod
+    def carry(function: Callable[P, R]) -> Callable[P, R]:
+        """The function, to be run elsewhere in the scope that is in force here."""
+        here, cause = current_scope(), current_cause()
+
+        @wraps(function)
+        def carried(*args: P.args, **kwargs: P.kwargs) -> R:
+            before = current_scope()
+            _current.set(here)
+            try:
+                with because_of(cause):
+                    return function(*args, **kwargs)
+            finally:
+                _current.set(before)
+
+        return carried
 
     async def __aenter__(self) -> Scope:
         return self.__enter__()

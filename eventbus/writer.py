@@ -153,12 +153,22 @@ class Writer:
             inbox.is_critical = False
             self._sync_due = 0.0
         self._leave_gaps()
-        kept = self._write_waiting()
+        kept = self._write_safely()
         settle(inbox.room_seekers(), None)
         if written_by:
             settle(written_by, None if kept else NotKept("the disk refused until the end"))
         self._sync_wanted += synced_by
         self._sync_if_due()
+
+    def _write_safely(self) -> bool:
+        """Write; whatever goes wrong, the thread lives on and the counts stay true."""
+        try:
+            return self._write_waiting()
+        except Exception as error:  # noqa: BLE001  counted as not kept, and told
+            self.trouble = f"{type(error).__name__}: {error}"
+            with self.counts:
+                self.unkept = self.inbox.taken - self.written - self.poison
+            return False
 
     def _write_waiting(self) -> bool:
         with self.counts:

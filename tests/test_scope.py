@@ -154,7 +154,6 @@ async def test_cancellation_ends_the_block() -> None:
     assert after == [Scope()]
 
 
-@pytest.mark.xfail(reason="what stood before is kept in the block, not in the task", strict=True)
 async def test_one_block_may_be_shared_by_tasks() -> None:
     """`BRAIN = scope(component="brain")` at the top of a module invites to it."""
     block = scope(component="brain")
@@ -286,3 +285,18 @@ async def test_a_task_inherits_the_cause() -> None:
         running = asyncio.create_task(task())
 
     assert await running == "a"
+
+
+def test_a_function_carried_to_a_bare_thread_keeps_the_scope() -> None:
+    seen: list[str | None] = []
+
+    def look() -> None:
+        seen.append(current_scope().session)
+
+    with scope(session="s1"):
+        thread = threading.Thread(target=scope.carry(look))
+    thread.start()
+    thread.join()
+
+    assert seen == ["s1"]
+    assert current_scope().session is None
