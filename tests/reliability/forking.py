@@ -1,0 +1,129 @@
+"""A program that forks under an open bus, in the ways programs do.
+
+`python -m tests.reliability.forking WAY STATE COUNT`: every process emits
+`EACH` numbered events; the run is the child's number, 0 is the parent.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import sys
+import threading
+
+from eventbus import EventBus
+from tests.reliability.numbered import numbered
+
+__all__ = ["EACH", "WORKERS"]
+
+EACH = 200
+"""Events a child emits."""
+WORKERS = 4
+
+
+def emit_some(bus: EventBus, run: int, *, producer: int = 0, count: int = EACH) -> None:
+    """Emit that many, numbered from 0."""
+    for number in range(count):
+        bus.emit_nowait(numbered(run, producer, number))
+
+
+def fork(state: str, count: int) -> None:
+    """Fork child after child, each time with events waiting in the parent's inbox."""
+    with EventBus(state, serve="never") as bus:
+        for run in range(1, count + 1):
+            for number in range(50 * (run - 1), 50 * run):
+                bus.emit_nowait(numbered(0, 0, number))
+            pid = os.fork()
+            if pid == 0:
+                emit_some(bus, run)
+                _leave(bus, run)
+            _, status = os.waitpid(pid, 0)
+            assert status == 0, f"child {run} ended with {status}"
+
+
+def _leave(bus: EventBus, run: int) -> None:
+    """End a forked child in one of the ways that keep what it emitted."""
+    if run % 3 == 0:
+        bus.flush_now(until="written", timeout=10)
+    elif run % 3 == 1:
+        bus.close()
+    else:
+        sys.exit(0)  # runs what is registered for the end of the process
+    os._exit(0)
+
+
+def prefork(state: str, count: int) -> None:
+    """A server: it opens the bus, forks its workers, and each serves on a loop or threads."""
+    with EventBus(state, serve="never") as bus:
+        emit_some(bus, 0)
+        workers = []
+        for run in range(1, count + 1):
+            pid = os.fork()
+            if pid == 0:
+                _serve_on_loop(bus, run) if run % 2 else _serve_on_threads(bus, run)
+                os._exit(0)
+            workers.append(pid)
+        emit_some(bus, 0, producer=1)
+        statuses = [os.waitpid(pid, 0)[1] for pid in workers]
+        assert statuses == [0] * count, statuses
+
+
+def _serve_on_loop(bus: EventBus, run: int) -> None:
+    async def main() -> None:
+        for number in range(EACH):
+            await bus.emit(numbered(run, 0, number))
+        await bus.flush(until="written", timeout=10)
+
+    asyncio.run(main())
+
+
+def _serve_on_threads(bus: EventBus, run: int) -> None:
+    threads = [
+        threading.Thread(target=emit_some, args=(bus, run), kwargs={"producer": producer})
+        for producer in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bus.flush_now(until="written", timeout=10)
+
+
+def by_multiprocessing(way: str, state: str, count: int) -> None:
+    """Children started by multiprocessing; with fork they inherit the parent's bus."""
+    context = multiprocessing.get_context(way)
+    with EventBus(state, serve="never") as bus:
+        emit_some(bus, 0)
+        target, first = (_inherit, bus) if way == "fork" else (_open_own, state)
+        children = [
+            context.Process(target=target, args=(first, run))  # type: ignore[attr-defined]
+            for run in range(1, count + 1)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0] * count
+
+
+def _inherit(bus: EventBus, run: int) -> None:
+    emit_some(bus, run)
+
+
+def _open_own(state: str, run: int) -> None:
+    with EventBus(state, serve="never") as bus:
+        emit_some(bus, run)
+
+
+def main() -> None:
+    """Run the way that was asked for."""
+    way, state, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    if way == "os.fork":
+        fork(state, count)
+    elif way == "prefork":
+        prefork(state, count)
+    else:
+        by_multiprocessing(way, state, count)
+
+
+if __name__ == "__main__":
+    main()

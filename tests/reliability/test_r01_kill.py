@@ -1,0 +1,73 @@
+"""R1: an event acknowledged *written* is there after SIGKILL, once, in order."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.counts import runs, timeout_for
+from tests.reliability.crash import (
+    Nursery,
+    damage_a_tail,
+    faults_after,
+    kill_cold,
+    open_nursery,
+    reopened,
+)
+from tests.reliability.orders import Order, Outcome, Style
+
+KILLS = runs(ci=500, long=20_000)
+COLD_KILLS = max(5, KILLS // 100)
+KILLS_A_STATE = 10
+"""Each writer finds the wreckage of those before it; more would only slow the reading."""
+
+
+def _order(state: Path, run: int, rng: random.Random, **other: object) -> Order:
+    styles: list[Style] = ["asyncio", "asyncio", "threads", "trio"]
+    return Order(
+        state=str(state),
+        run=run,
+        style=rng.choice(styles),
+        producers=rng.choice((1, 2, 5)),
+        after_first=rng.random() < 0.85,
+        delay=rng.uniform(0, 0.025),
+        **other,  # type: ignore[arg-type]
+    )
+
+
+def _kill_some(nursery: Nursery, state: Path, rng: random.Random, count: int) -> list[str]:
+    """Kill one writer after the other; what is wrong with what they left."""
+    outcomes: dict[int, Outcome] = {}
+    for run in range(count):
+        outcomes[run] = nursery.raise_writer(_order(state, run, rng))
+        wrong = faults_after(state, outcomes)
+        if wrong:
+            return wrong
+        if rng.random() < 0.4:
+            damage_a_tail(state, rng)
+    return [*reopened(state), *faults_after(state, outcomes)]
+
+
+@pytest.mark.timeout(timeout_for(KILLS, each=0.2))
+def test_what_was_acknowledged_written_is_there_after_a_kill_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    """R1: an event acknowledged *written* is there after SIGKILL, once, in order."""
+    rng = random.Random(1)
+
+    with open_nursery() as nursery:
+        for part in range(0, KILLS, KILLS_A_STATE):
+            count = min(KILLS_A_STATE, KILLS - part)
+            assert _kill_some(nursery, tmp_path / str(part), rng, count) == []
+
+
+@pytest.mark.timeout(timeout_for(COLD_KILLS, each=1.0))
+def test_the_same_holds_for_interpreters_started_cold(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    outcomes: dict[int, Outcome] = {}
+
+    for run in range(COLD_KILLS):
+        outcomes[run] = kill_cold(_order(tmp_path, run, rng))
+
+    assert [*reopened(tmp_path), *faults_after(tmp_path, outcomes)] == []
+    assert all(outcome.acknowledged for outcome in outcomes.values())

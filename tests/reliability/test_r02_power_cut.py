@@ -1,0 +1,69 @@
+"""R2: an event acknowledged *synced* is there after a power cut."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.counts import runs, timeout_for
+from tests.reliability.crash import Nursery, faults_after, open_nursery, reopened
+from tests.reliability.orders import Order, Outcome, Style
+from tests.reliability.powercut import LoopDisk, loop_disk, why_no_loop_disk
+
+CUTS = runs(ci=200, long=10_000)
+CUTS_A_DISK = 50
+CUTS_A_STATE = 5
+STYLES: tuple[Style, ...] = ("asyncio", "threads")
+
+
+def _order(state: Path, run: int, rng: random.Random, **other: object) -> Order:
+    return Order(
+        state=str(state),
+        run=run,
+        level="synced",
+        style=rng.choice(STYLES),
+        producers=rng.choice((1, 3)),
+        after_first=rng.random() < 0.85,
+        delay=rng.uniform(0, 0.03),
+        **other,  # type: ignore[arg-type]
+    )
+
+
+def _cut_some(nursery: Nursery, disk: LoopDisk, rng: random.Random, *, part: int) -> list[str]:
+    state, outcomes = disk.mount / str(part), dict[int, Outcome]()
+    for run in range(CUTS_A_STATE):
+        order = _order(state, run, rng, ending="shutdown", mount=str(disk.mount))
+        outcomes[run] = nursery.raise_writer(order)
+        disk.mount_again()
+        wrong = faults_after(state, outcomes)
+        if wrong:
+            return wrong
+    return [*reopened(state), *faults_after(state, outcomes)]
+
+
+@pytest.mark.skipif(why_no_loop_disk() is not None, reason=why_no_loop_disk() or "")
+@pytest.mark.timeout(timeout_for(CUTS, each=0.3))
+def test_what_was_acknowledged_synced_is_there_after_a_power_cut(tmp_path: Path) -> None:
+    """R2: an event acknowledged *synced* is there after a power cut (ext4, shut down)."""
+    rng = random.Random(3)
+
+    with open_nursery() as nursery:
+        for first in range(0, CUTS, CUTS_A_DISK):
+            room = tmp_path / str(first)
+            room.mkdir()
+            with loop_disk(room) as disk:
+                for part in range(0, min(CUTS_A_DISK, CUTS - first), CUTS_A_STATE):
+                    assert _cut_some(nursery, disk, rng, part=part) == []
+
+
+@pytest.mark.timeout(timeout_for(CUTS, each=0.2))
+def test_the_same_holds_on_a_disk_that_keeps_only_what_was_synced(tmp_path: Path) -> None:
+    rng = random.Random(4)
+
+    with open_nursery() as nursery:
+        for part in range(0, CUTS, CUTS_A_STATE):
+            state, outcomes = tmp_path / str(part), dict[int, Outcome]()
+            for run in range(CUTS_A_STATE):
+                order = _order(state, run, rng, ending="cut", disk="forgetful", sync_failures=0.1)
+                outcomes[run] = nursery.raise_writer(order)
+                assert faults_after(state, outcomes) == []

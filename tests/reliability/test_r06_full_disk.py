@@ -1,0 +1,115 @@
+"""R6: a full disk degrades and heals by itself within a second of space."""
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from eventbus import EventBus, read_journal
+from eventbus.disk import SYSTEM_DISK, Disk
+from tests.reliability.counts import runs, timeout_for
+from tests.reliability.disks import SmallDisk
+from tests.reliability.numbered import Producer, bad_lines, faults, numbered, read_numbers
+
+RUNS = runs(ci=30, long=300)
+HEALED_WITHIN = 1.0
+EVENTS = 150_000
+"""More than memory has room for."""
+WHO = Producer(run=0, producer=0)
+
+
+def _emit_until_full(bus: EventBus) -> tuple[int, int]:
+    """Emit until nothing more is written; the last number told safe, and how many there are."""
+    number, safe = 0, -1
+    while True:
+        for _ in range(50):
+            bus.emit_nowait(numbered(*WHO, number))
+            number += 1
+        if not bus.flush_now(until="written", timeout=0.1).reached:
+            return safe, number
+        safe = number - 1
+
+
+def _fill_and_free(state: Path, disk: Disk, free: Callable[[], None]) -> list[str]:
+    """Fill the disk under a bus, free it, and say what went wrong."""
+    with EventBus(state, disk=disk, serve="never") as bus:
+        safe, emitted = _emit_until_full(bus)
+        served = read_numbers(state).get(WHO, [])
+        wrong = [f"torn line served: {line[:60]!r}" for line in bad_lines(state)]
+        if served[: safe + 1] != list(range(safe + 1)):
+            wrong.append(f"told {safe} is written; served {len(served)}")
+        free()
+        freed = time.monotonic()
+        if not bus.flush_now(until="written", timeout=HEALED_WITHIN).reached:
+            wrong.append(f"not healed {time.monotonic() - freed:.2f} s after there was room")
+    return [*wrong, *faults(state, {WHO: emitted - 1})]
+
+
+@pytest.mark.timeout(timeout_for(RUNS, each=1.5))
+def test_a_full_disk_heals_by_itself_and_loses_nothing(tmp_path: Path) -> None:
+    """R6: a full disk degrades and heals by itself within 1 s of space."""
+    rng = random.Random(6)
+
+    for run in range(RUNS):
+        disk = SmallDisk(room=rng.randrange(5_000, 60_000))
+        assert _fill_and_free(tmp_path / str(run), disk, disk.free) == []
+
+
+@contextmanager
+def _tmpfs(mount: Path) -> Iterator[None]:
+    mount.mkdir(exist_ok=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", mount], check=True, capture_output=True
+    )
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+@cache
+def _why_no_tmpfs() -> str | None:
+    if os.geteuid() != 0:
+        return "mounting a small file system needs root"
+    try:
+        with TemporaryDirectory() as directory, _tmpfs(Path(directory) / "small"):
+            return None
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"this machine mounts no tmpfs: {error}"
+
+
+@pytest.mark.skipif(_why_no_tmpfs() is not None, reason=_why_no_tmpfs() or "")
+@pytest.mark.timeout(timeout_for(RUNS, each=1.5))
+def test_the_same_holds_on_a_real_file_system_that_is_full(tmp_path: Path) -> None:
+    rng = random.Random(7)
+
+    for _ in range(max(5, RUNS // 3)):
+        with _tmpfs(tmp_path / "small"):
+            filler = tmp_path / "small" / "filler"
+            filler.write_bytes(b"x" * rng.randrange(500_000, 1_000_000))
+            assert _fill_and_free(tmp_path / "small" / "state", SYSTEM_DISK, filler.unlink) == []
+
+
+def test_what_found_no_room_in_memory_while_the_disk_was_full_leaves_a_gap(
+    tmp_path: Path,
+) -> None:
+    disk = SmallDisk(room=5_000)
+
+    with EventBus(tmp_path, disk=disk, serve="never") as bus:
+        for number in range(EVENTS):
+            bus.emit_nowait(numbered(*WHO, number))
+        dropped = sum(bus.statistics().dropped.values())
+        disk.free()
+        assert bus.flush_now(until="written", timeout=5).reached
+
+    gaps = list(read_journal(tmp_path, kinds="bus:gap"))
+    assert dropped > 0
+    assert sum(gap.count for gap in gaps) == dropped  # type: ignore[attr-defined]
+    assert len(read_numbers(tmp_path)[WHO]) == EVENTS - dropped

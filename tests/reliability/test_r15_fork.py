@@ -1,0 +1,49 @@
+"""R15: fork, spawn, forkserver, pre-fork servers: nothing twice, nothing lost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.counts import runs, timeout_for
+from tests.reliability.crash import ROOT, reopened
+from tests.reliability.forking import EACH, WORKERS
+from tests.reliability.numbered import Producer, bad_lines, read_numbers
+
+FORKS = runs(ci=100, long=2_000)
+
+
+def _run(way: str, state: Path, count: int) -> None:
+    program = [sys.executable, "-m", "tests.reliability.forking", way, str(state), str(count)]
+    ended = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def _wanted(emitted: dict[Producer, int]) -> dict[Producer, list[int]]:
+    return {producer: list(range(count)) for producer, count in emitted.items()}
+
+
+@pytest.mark.timeout(timeout_for(FORKS, each=0.2))
+def test_a_forked_child_writes_what_it_emits_and_nothing_of_its_parents(tmp_path: Path) -> None:
+    """R15: fork, spawn, forkserver, pre-fork servers: nothing twice, nothing lost."""
+    _run("os.fork", tmp_path, FORKS)
+
+    children = {Producer(run, 0): EACH for run in range(1, FORKS + 1)}
+    assert read_numbers(tmp_path) == _wanted({Producer(0, 0): 50 * FORKS, **children})
+    assert [*reopened(tmp_path), *bad_lines(tmp_path)] == []
+
+
+def test_the_workers_of_a_prefork_server_write_beside_each_other(tmp_path: Path) -> None:
+    _run("prefork", tmp_path, WORKERS)
+
+    threads = {Producer(run, 1): EACH for run in range(2, WORKERS + 1, 2)}
+    workers = {Producer(run, 0): EACH for run in range(WORKERS + 1)}
+    assert read_numbers(tmp_path) == _wanted({**workers, **threads, Producer(0, 1): EACH})
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_lose_nothing(tmp_path: Path, way: str) -> None:
+    _run(way, tmp_path, WORKERS)
+
+    assert read_numbers(tmp_path) == _wanted({Producer(run, 0): EACH for run in range(WORKERS + 1)})
