@@ -255,7 +255,12 @@ class EventBus:
 
     # --- waiting for what was emitted ------------------------------------------------
 
-    async def flush(self, *, until: Level = "written", timeout: float | None = None) -> Flushed:
+    async def flush(  # the timeout is part of the question: what is so is returned, not raised
+        self,
+        *,
+        until: Level = "written",
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Flushed:
         """Wait until all that was emitted before is so safe, in the journal and every lane here.
 
         Returns what is so; with a timeout, also when that is less.
@@ -561,7 +566,7 @@ class EventBus:
 
         try:
             outcome.append(self.close(grace))
-        except BaseException as error:  # carried to the one who waits
+        except BaseException as error:  # noqa: BLE001  carried to the one who waits
             outcome.append(error)
         settle([waiter], None)
 
@@ -692,17 +697,13 @@ def _forget(bus: EventBus) -> None:
 
 def _close_all() -> None:
     """A close that was forgotten: drain at exit."""
-    for each in _open:
-        bus = each()
-        if bus is not None:
-            bus.close()
+    for bus in open_buses():
+        bus.close()
 
 
 def _after_fork_in_child() -> None:
-    for each in _open:
-        bus = each()
-        if bus is not None:
-            bus._after_fork()
+    for bus in open_buses():
+        bus._after_fork()
 
 
 atexit.register(_close_all)

@@ -17,13 +17,18 @@ Redactor = Callable[[list[bytes]], list[bytes]]
 
 def redacted(lines: list[bytes], redactor: Redactor) -> list[bytes]:
     """The lines with their secrets out; a line it fails on keeps only its header."""
+    clean = _redacted_together(lines, redactor)
+    return clean if clean is not None else [_redacted_alone(line, redactor) for line in lines]
+
+
+def _redacted_together(lines: list[bytes], redactor: Redactor) -> list[bytes] | None:
+    """None when it fails, or does not give a line for a line."""
     try:
         clean = redactor(lines)
-        if len(clean) == len(lines) and not any(b"\n" in line for line in clean):
-            return clean
-    except Exception:  # noqa: BLE001  the lines are tried one by one below
-        pass
-    return [_redacted_alone(line, redactor) for line in lines]
+    except Exception:  # noqa: BLE001  the lines are tried one by one instead
+        return None
+    whole = len(clean) == len(lines) and not any(b"\n" in line for line in clean)
+    return clean if whole else None
 
 
 def _redacted_alone(line: bytes, redactor: Redactor) -> bytes:
