@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from eventbus.event import Event, UnknownEvent, encode
+from eventbus.event import Event, encode
 from eventbus.formats import audit, backup, errors, flat, interactions, storage, usage
 from eventbus.formats.record import read_back
 
@@ -29,13 +29,10 @@ def _shape(name: str, kinds: tuple[str, ...], encode: Encode) -> Shape:
     """A shape that takes an event of the wrong types for what a reader would."""
 
     def forgiving(event: Event) -> bytes | None:
-        if isinstance(event, UnknownEvent):
-            return None
         try:
             return encode(event)
         except (AttributeError, TypeError, ValueError):
-            again = read_back(event)
-            return None if isinstance(again, UnknownEvent) else encode(again)
+            return encode(read_back(event))
 
     return Shape(name=name, kinds=kinds, encode=forgiving)
 
