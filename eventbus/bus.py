@@ -9,21 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-import msgspec
-
 from eventbus.apploop import AppLoop, ThreadTicket, app_loop, ticket
 from eventbus.clock import SYSTEM_CLOCK, Clock
+from eventbus.counts import Flushed, Report, Statistics, count, report
 from eventbus.disk import SYSTEM_DISK, Disk
-from eventbus.errors import BusClosed, NotKept
+from eventbus.errors import BusClosed
 from eventbus.event import Event
-from eventbus.inbox import AWAIT_ROOM, Inbox, Preparation, prepare
+from eventbus.inbox import Inbox, Preparation
+from eventbus.intake import Intake, Level, check_level
 from eventbus.journal import Journal, JournalSettings
 from eventbus.kinds import KindFilter, Kinds
-from eventbus.poison import fallback_line
 from eventbus.redact import Redactor
 from eventbus.sink import NamedSink, Place, Sink
 from eventbus.subscription import Handler, HandlerSink, Subscription
-from eventbus.writer import Writer, is_critical
+from eventbus.writer import Writer
 
 if TYPE_CHECKING:
     from eventbus.lane import LaneStatistics
@@ -31,56 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EventBus", "Flushed", "Level", "Report", "Statistics", "open_buses"]
 
-Level = Literal["buffered", "written", "synced"]
-"""How safe: in memory, handed to the operating system, on the disk."""
-LEVELS = ("buffered", "written", "synced")
 OnFull = Literal["wait", "drop_oldest", "drop_newest"]
 
 H = TypeVar("H", bound=Handler)
 
 
-class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """The bus's counts; `accepted = written + waiting + poison + the sum of dropped`."""
-
-    accepted: int
-    written: int
-    waiting: int
-    poison: int
-    """Kept in a marked fallback form, because they would not encode."""
-    dropped: dict[str, int]
-    """Not kept, by reason."""
-    synced: int
-    unsynced_bytes: int
-    trouble: str | None
-    """What the disk last said, while it refuses."""
-    lanes: dict[str, Any]
-    """`LaneStatistics` by lane."""
-
-
-class Flushed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a flush found to be so."""
-
-    reached: bool
-    """True when the level was reached in the journal and every lane served here."""
-    until: str
-    lanes: dict[str, bool]
-    """Lanes served here: True when everything emitted before is handed over."""
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """How a bus ended."""
-
-    written: int
-    poison: int
-    dropped: dict[str, int]
-    lanes: dict[str, Any]
-    """`LaneStatistics` by lane, at the end; what lags resumes from its cursor."""
-    is_complete: bool
-    """True when everything emitted was written and every lane had done it all."""
-    trouble: str | None = None
-
-
-class EventBus:
+class EventBus(Intake):
     """Takes typed events in and carries them to the journal and to sinks.
 
     `state` is the directory of the journal; None keeps everything in memory.
@@ -125,129 +80,6 @@ class EventBus:
         self._is_forked = False
         self._ending = threading.Lock()
 
-    # --- emitting ----------------------------------------------------------------
-
-    def emit_nowait(self, event: Event) -> None:
-        """Hand over an event without waiting; never raises for the recorder's own trouble.
-
-        Works from any thread, any loop or none, a finaliser, a signal
-        handler. What cannot be taken is counted in `statistics().dropped`.
-        """
-        if len(self._waiting) < self._inbox.mark:
-            try:
-                plan = self._plans[event.__class__]
-                self._waiting.append(event if plan is None else plan(event))
-                return
-            except Exception:  # noqa: BLE001, S110  a new class, or a value that will not copy
-                pass
-        self._emit_carefully(event)
-
-    async def emit(self, event: Event, *, until: Level = "buffered") -> None:
-        """Hand over an event; suspend only while some 8,192 are waiting.
-
-        With `until="written"` or `"synced"`, return once it is; raises
-        `NotKept` when that cannot be.
-        """
-        if until == "buffered" and len(self._waiting) < self._inbox.await_mark:
-            try:
-                plan = self._plans[event.__class__]
-                self._waiting.append(event if plan is None else plan(event))
-                return
-            except Exception:  # noqa: BLE001, S110  a new class, or a value that will not copy
-                pass
-        await self._emit_waiting(event, until)
-
-    async def emit_many(self, events: Iterable[Event], *, until: Level = "buffered") -> None:
-        """Hand over events in order, as `emit` does each; wait for the level once."""
-        _check_level(until)
-        kept = True
-        waiting, inbox, plans = self._waiting, self._inbox, self._plans
-        for event in events:
-            if len(waiting) < inbox.await_mark:
-                try:
-                    plan = plans[event.__class__]
-                    waiting.append(event if plan is None else plan(event))
-                    continue
-                except Exception:  # noqa: BLE001, S110  a new class, or a value that will not copy
-                    pass
-            await self._room()
-            kept = self._emit_carefully(event) and kept
-        if until != "buffered":
-            await self._until(until, kept)
-
-    async def _emit_waiting(self, event: Event, until: Level) -> None:
-        _check_level(until)
-        await self._room()
-        kept = self._emit_carefully(event)
-        if until != "buffered":
-            await self._until(until, kept)
-
-    async def _room(self) -> None:
-        """Wait while many events wait already."""
-        inbox = self._inbox
-        while inbox.is_open and len(self._waiting) >= min(AWAIT_ROOM, inbox.room):
-            if self._writer is None or not self._writer.is_alive:
-                return
-            waiter = ticket()
-            inbox.room_tickets.append(waiter)
-            inbox.hurry()
-            await waiter.wait()
-
-    async def _until(self, until: Level, kept: bool) -> None:
-        if self._is_disabled:
-            return
-        if not kept:
-            raise NotKept(f"the event was not taken: {_dropped_text(self._inbox)}")
-        if self.state is None:
-            raise NotKept(f"cannot reach {until!r}: this bus keeps nothing on disk")
-        if self._writer is None or not self._writer.is_alive:
-            raise NotKept(f"cannot reach {until!r}: the bus is not open")
-        waiter = ticket()
-        self._tickets(until).append(waiter)
-        self._inbox.hurry()
-        outcome = await waiter.wait()
-        if outcome is not None:
-            raise outcome
-
-    def _tickets(self, until: Level) -> list[Any]:
-        inbox = self._inbox
-        return inbox.written_tickets if until == "written" else inbox.synced_tickets
-
-    def _emit_carefully(self, event: Any) -> bool:
-        """The way of an event that is the first of its class, deep, or comes at a busy time."""
-        if self._is_disabled:
-            return True
-        if self._is_forked:
-            self._resume_after_fork()
-        try:
-            item = self._prepared(event)
-        except Exception:  # noqa: BLE001  a stranger's object may raise anything here
-            self._inbox.dropped.add("not an event")
-            return False
-        return self._inbox.put(item)
-
-    def _prepared(self, event: Any) -> Any:
-        event_class = event.__class__
-        if event_class not in self._plans:
-            self._plans[event_class] = self._plan(event_class)
-        plan = self._plans[event_class]
-        if plan is None:
-            return event
-        try:
-            return plan(event)
-        except Exception as error:  # noqa: BLE001  its values will not encode, or not copy
-            return msgspec.Raw(fallback_line(event, error))
-
-    def _plan(self, event_class: type) -> Preparation | None:
-        """Decide once a class how its events are kept from later changes."""
-        if not issubclass(event_class, Event):
-            raise TypeError(f"cannot emit {event_class!r}; give an Event")
-        if str(event_class.__struct_config__.tag).startswith("bus:"):
-            raise TypeError(f"cannot emit {event_class!r}; the topic 'bus' is reserved")
-        if is_critical(event_class):
-            return self._inbox.alarming(prepare(event_class))
-        return prepare(event_class)
-
     def emit_own(self, event: Event) -> None:
         """Put an event of the recorder's own into the stream, `bus:*` kinds too."""
         if not self._is_disabled:
@@ -267,7 +99,7 @@ class EventBus:
         """
         import anyio  # only who flushes needs it
 
-        _check_level(until)
+        check_level(until)
         lanes: dict[str, bool] = {}
         is_kept = False
         with anyio.move_on_after(timeout):
@@ -293,7 +125,7 @@ class EventBus:
 
     def flush_now(self, *, until: Level = "written", timeout: float | None = None) -> Flushed:
         """The same for code with no loop; blocks this thread."""
-        _check_level(until)
+        check_level(until)
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         first = ThreadTicket()
         is_kept = False
@@ -412,12 +244,12 @@ class EventBus:
         writer, inbox = self._writer, self._inbox
         if writer is None:
             waiting = len(inbox.waiting)
-            return _count(inbox, written=0, poison=0, synced=0, waiting=waiting, unkept=0)
+            return count(inbox, written=0, poison=0, synced=0, waiting=waiting, unkept=0)
         lanes = self._lanes.statistics() if self._lanes is not None else {}
         journal = writer.journal
         with writer.counts:
             in_flight = inbox.taken - writer.written - writer.poison - writer.unkept
-            return _count(
+            return count(
                 inbox,
                 written=writer.written,
                 poison=writer.poison,
@@ -523,7 +355,7 @@ class EventBus:
         inbox.is_open = False
         inbox.mark = inbox.await_mark = 0
         if writer is None:
-            return _report(self.statistics(), {}, is_finished=True)
+            return report(self.statistics(), {}, is_finished=True)
         finished = self._end_writer(writer, deadline)
         told: dict[str, LaneStatistics] = {}
         if lanes is not None and lanes.is_running:
@@ -533,7 +365,7 @@ class EventBus:
             except TimeoutError:
                 told = lanes.statistics()
         _forget(self)
-        return _report(self.statistics(), told, is_finished=finished)
+        return report(self.statistics(), told, is_finished=finished)
 
     def _end_writer(self, writer: Writer, deadline: float) -> bool:
         writer.end(deadline)
@@ -626,58 +458,6 @@ class EventBus:
     def __repr__(self) -> str:
         state = "memory" if self.state is None else str(self.state)
         return f"EventBus({state!r}, {'open' if self.is_open else 'not open'})"
-
-
-def _check_level(until: str) -> None:
-    if until not in LEVELS:
-        raise ValueError(f"cannot wait until {until!r}; allowed: {', '.join(LEVELS)}")
-
-
-def _dropped_text(inbox: Inbox) -> str:
-    return ", ".join(f"{reason} {number}" for reason, number in inbox.dropped.totals().items())
-
-
-def _count(
-    inbox: Inbox,
-    *,
-    written: int,
-    poison: int,
-    synced: int,
-    waiting: int,
-    unkept: int,
-    unsynced_bytes: int = 0,
-    trouble: str | None = None,
-    lanes: dict[str, Any] | None = None,
-) -> Statistics:
-    dropped = inbox.dropped.totals()
-    if unkept:
-        dropped["disk"] = unkept
-    return Statistics(
-        accepted=written + poison + waiting + sum(dropped.values()),
-        written=written,
-        waiting=waiting,
-        poison=poison,
-        dropped=dropped,
-        synced=synced,
-        unsynced_bytes=unsynced_bytes,
-        trouble=trouble,
-        lanes=lanes or {},
-    )
-
-
-def _report(last: Statistics, lanes: dict[str, Any], *, is_finished: bool) -> Report:
-    behind = any(lane.is_served and lane.lag for lane in lanes.values())
-    dropped = dict(last.dropped)
-    if last.waiting:
-        dropped["unwritten at the end"] = last.waiting
-    return Report(
-        written=last.written,
-        poison=last.poison,
-        dropped=dropped,
-        lanes=lanes,
-        is_complete=is_finished and not dropped and not behind,
-        trouble=last.trouble,
-    )
 
 
 # --- every open bus of this process ------------------------------------------------------
