@@ -12,11 +12,23 @@ from typing import Any
 
 import msgspec
 
+from eventbus import Sink
+
 OURS = ("eventbus", "sinks")
 
 
+class Something:
+    """A default that is no plain value, whatever it is."""
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+SOMETHING = Something()
+
+
 def main() -> None:
-    print(surface())
+    print(surface(), end="")
 
 
 def surface() -> str:
@@ -28,7 +40,8 @@ def modules() -> list[ModuleType]:
     """The modules people import from."""
     sinks = importlib.import_module("sinks")
     names = ["eventbus", "eventbus.testing", "sinks"]
-    names += [f"sinks.{found.name}" for found in pkgutil.iter_modules(sinks.__path__)]
+    found = [module.name for module in pkgutil.iter_modules(sinks.__path__)]
+    names += [f"sinks.{name}" for name in found if not name.startswith("_")]
     return [importlib.import_module(name) for name in names]
 
 
@@ -50,8 +63,9 @@ def of_class(cls: type) -> Iterator[str]:
         home = next((base for base in cls.__mro__ if name in vars(base)), object)
         if name.startswith("_") or home.__module__.partition(".")[0] not in OURS:
             continue
-        line = of_member(name, vars(home)[name])
-        if line:
+        if cls is not Sink and issubclass(cls, Sink) and hasattr(Sink, name):
+            continue  # what every sink has is listed once
+        if line := of_member(name, vars(home)[name]):
             yield line
 
 
@@ -70,8 +84,10 @@ def of_member(name: str, value: Any) -> str | None:
 
 
 def call(value: Any) -> str:
-    """How it is called, without types; empty for what is not called, or not by us."""
-    if not callable(value) or (inspect.isclass(value) and issubclass(value, Exception)):
+    """How it is called, without types; empty for what is not called."""
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return ""
+    if inspect.isclass(value) and issubclass(value, Exception):
         return ""
     try:
         parameters = inspect.signature(value).parameters.values()
@@ -84,7 +100,7 @@ def plain(parameter: inspect.Parameter) -> inspect.Parameter:
     """Without its type, and with a default that reads the same everywhere."""
     default = parameter.default
     if default is not parameter.empty and not isinstance(default, bool | int | float | str | None):
-        default = Ellipsis
+        default = SOMETHING
     return parameter.replace(annotation=parameter.empty, default=default)
 
 
