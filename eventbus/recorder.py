@@ -1,0 +1,219 @@
+"""Settings in, the running whole out; the one module that knows every part."""
+
+import os
+import traceback
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Literal, Self
+
+import anyio
+
+from eventbus.apploop import app_loop
+from eventbus.bus import EventBus, Report
+from eventbus.clock import SYSTEM_CLOCK, Clock
+from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.errors import EventBusError, SettingsError, StateUnusable
+from eventbus.events.app import AppStarted, AppStopped
+from eventbus.events.error import ErrorRaised, ReloadFailed
+from eventbus.producers.heartbeat import Heartbeat
+from eventbus.residence import resident_of, say_resident
+from eventbus.settings import Settings, check_sinks, load_settings
+from eventbus.sink import NamedSink, Sink
+
+__all__ = ["Recorder", "package_version"]
+
+DISTRIBUTION = "eventbus-recorder"
+COMPONENT = "recorder"
+DETACH_SECONDS = 6.0
+"""A lane that is detached gets five seconds to finish; then its sink is closed."""
+DETACH_LOOK_S = 0.02
+BEAT_END_SECONDS = 2.0
+"""A job that will not be cancelled is left behind after that."""
+
+
+def package_version() -> str:
+    """The installed version; `0` when the package is not installed."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0"
+
+
+class Recorder:
+    """A bus with the lanes of the settings, and a heartbeat, for as long as a block lasts.
+
+    Everything but the state directory can be changed while it runs, by
+    `reload`. A resident recorder serves the lanes for every process on its
+    state directory; there is one at a time.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        resident: bool = False,
+        read_again: Callable[[], Settings] = load_settings,
+        sinks: Iterable[Sink] = (),
+        clock: Clock = SYSTEM_CLOCK,
+        disk: Disk = SYSTEM_DISK,
+    ) -> None:
+        self.settings = settings if settings is not None else read_again()
+        """The settings in force."""
+        self.report: Report | None = None
+        """How it ended, once it has."""
+        self._read_again = read_again
+        self._is_resident = resident
+        self._reloading = anyio.Lock()
+        serve: Literal["resident", "auto"] = "resident" if resident else "auto"
+        self.bus = EventBus(
+            self.settings.state,
+            sinks=(*self.settings.named_sinks, *sinks),
+            serve=serve,
+            journal=self.settings.journal,
+            clock=clock,
+            disk=disk,
+        )
+        self.heartbeat = Heartbeat(self.bus, self.settings.heartbeat, clock=clock, disk=disk)
+        self._beating = anyio.CancelScope()
+        self._has_beaten = anyio.Event()
+
+    # --- life --------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        check_sinks(self.settings)
+        if self._is_resident:
+            self._refuse_a_second()
+        self.bus.open()
+        if self._is_resident and self.bus.is_open and not self.bus.is_resident:
+            self.bus.close()
+            self._refuse_a_second()
+        if self.bus.is_resident:
+            say_resident(self.settings.state)
+        self.bus.emit_nowait(AppStarted(version=package_version(), pid=os.getpid()))
+        loop = app_loop()
+        assert loop is not None  # we are in a coroutine
+        loop.start(self._beat)
+        return self
+
+    def _refuse_a_second(self) -> None:
+        resident = resident_of(self.settings.state)
+        if resident is not None:
+            raise StateUnusable(
+                f"cannot serve {self.settings.state}: {resident} does already;"
+                " stop it, or give another state directory"
+            )
+
+    async def _beat(self) -> None:
+        """The heartbeat, in a task of its own that never harms the app.
+
+        A task group around the block would wrap the block's own exceptions.
+        """
+        try:
+            with self._beating:
+                await self.heartbeat.run()
+        except Exception as error:  # noqa: BLE001 - recorded; the app goes on without a heartbeat
+            self._record_end_of_beats(error)
+        finally:
+            self._has_beaten.set()
+
+    def _record_end_of_beats(self, error: BaseException) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self.bus.emit_nowait(
+            ErrorRaised(
+                type=type(error).__name__,
+                message=str(error),
+                stack="".join(traceback.format_exception(error)),
+                component=COMPONENT,
+                context="the heartbeat has ended",
+            )
+        )
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            self._beating.cancel()
+            with anyio.move_on_after(BEAT_END_SECONDS):
+                await self._has_beaten.wait()
+            reason = kind.__name__ if kind is not None else None
+            self.bus.emit_nowait(
+                AppStopped(version=package_version(), pid=os.getpid(), reason=reason)
+            )
+            self.report = await self.bus.aclose()
+
+    # --- other settings while it runs --------------------------------------------
+
+    async def reload(self, settings: Settings | None = None) -> str | None:
+        """Take up other settings, by default those read again; what stood in the way, or None.
+
+        With something in the way the old settings stay in force, and an
+        `error:reload` event says so.
+        """
+        async with self._reloading:
+            try:
+                wanted = settings if settings is not None else self._read_again()
+                await self._take_up(wanted)
+            except (EventBusError, OSError) as error:
+                self._record_failure(error)
+                return str(error)
+        return None
+
+    def _record_failure(self, error: Exception) -> None:
+        self.bus.emit_nowait(
+            ReloadFailed(
+                type=type(error).__name__,
+                message=str(error),
+                component=COMPONENT,
+                rolled_back=True,
+            )
+        )
+
+    async def _take_up(self, wanted: Settings) -> None:
+        """Change to other settings, or change nothing and raise."""
+        before = self.settings
+        if wanted.state != before.state:
+            raise SettingsError(
+                f"state cannot become {str(wanted.state)!r} while recording to"
+                f" {str(before.state)!r}; end the recorder and start it again"
+            )
+        check_sinks(wanted)
+        self.heartbeat.use(wanted.heartbeat)
+        try:
+            await self._change_lanes(before, wanted)
+        except BaseException:
+            self.heartbeat.use(before.heartbeat)
+            raise
+        self.bus.use_journal_settings(wanted.journal)
+        self.settings = wanted
+
+    async def _change_lanes(self, before: Settings, wanted: Settings) -> None:
+        running = {sink.lane: sink for sink in before.named_sinks}
+        target = {sink.lane: sink for sink in wanted.named_sinks}
+        leaving = [sink for name, sink in running.items() if target.get(name) != sink]
+        joining = [sink for name, sink in target.items() if running.get(name) != sink]
+        with anyio.CancelScope(shield=True):  # half of a change is no state to be left in
+            await self._detach(leaving)
+            joined: list[NamedSink] = []
+            try:
+                for sink in joining:
+                    self.bus.attach(sink)
+                    joined.append(sink)
+            except BaseException:
+                await self._detach(joined)
+                for sink in leaving:
+                    self.bus.attach(sink)
+                raise
+
+    async def _detach(self, sinks: list[NamedSink]) -> None:
+        """Detach lanes, and wait until they have gone: the next may bear the same name."""
+        for sink in sinks:
+            self.bus.detach(sink.lane)
+        names = {sink.lane for sink in sinks}
+        with anyio.move_on_after(DETACH_SECONDS):
+            while names & self.bus.statistics().lanes.keys():  # noqa: ASYNC110 - no event tells
+                await anyio.sleep(DETACH_LOOK_S)

@@ -1,0 +1,280 @@
+import os
+import time
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from eventbus.bus import EventBus
+from eventbus.clock import Clock
+from eventbus.errors import SettingsError, StateUnusable
+from eventbus.event import Event
+from eventbus.events import AppStarted, AppStopped, Beat, ErrorRaised, LogLine, ReloadFailed
+from eventbus.journal import JournalSettings
+from eventbus.producers.schedule import HeartbeatSettings, JobSettings
+from eventbus.recorder import Recorder, package_version
+from eventbus.replay import read_journal
+from eventbus.residence import resident_of
+from eventbus.settings import Settings, load_settings
+from eventbus.sink import NamedSink
+
+
+def settings_in(directory: Path, toml: str = "") -> Settings:
+    (directory / "eventbus.toml").write_text(toml)
+    return load_settings(directory, environ={})
+
+
+def events_of(state: Path, kind: type[Event]) -> list[Event]:
+    return [event for event in read_journal(state) if isinstance(event, kind)]
+
+
+async def until(condition: "object", *, seconds: float = 5.0) -> None:
+    """Wait for something that shows only in files."""
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be"
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.on_both_backends
+async def test_a_recorder_fills_the_logs_directory(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path)) as recorder:
+        await recorder.bus.emit(LogLine(event_type="a:b", source="x", message="hello"))
+
+    assert recorder.report is not None
+    assert recorder.report.is_complete
+    assert "|a:b|x|hello" in (tmp_path / ".state/logs/activity.log").read_text()
+    assert "hello" in (tmp_path / ".state/logs/events.jsonl").read_text()
+
+
+@pytest.mark.on_both_backends
+async def test_its_start_and_end_are_events(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path)):
+        pass
+
+    [started] = events_of(tmp_path / ".state", AppStarted)
+    [stopped] = events_of(tmp_path / ".state", AppStopped)
+    assert isinstance(started, AppStarted)
+    assert isinstance(stopped, AppStopped)
+    assert (started.version, started.pid) == (package_version(), os.getpid())
+    assert stopped.reason is None
+
+
+@pytest.mark.on_both_backends
+async def test_the_blocks_own_exception_leaves_unwrapped(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Recorder(settings_in(tmp_path)):
+            raise ZeroDivisionError
+
+    [stopped] = events_of(tmp_path / ".state", AppStopped)
+    assert isinstance(stopped, AppStopped)
+    assert stopped.reason == "ZeroDivisionError"
+
+
+@pytest.mark.on_both_backends
+async def test_a_cancelled_block_is_drained_all_the_same(tmp_path: Path) -> None:
+    with anyio.move_on_after(5) as limit:
+        async with Recorder(settings_in(tmp_path)) as recorder:
+            recorder.bus.emit_nowait(LogLine(event_type="a:b", message="kept"))
+            limit.cancel()
+            await anyio.sleep_forever()
+
+    assert [event.message for event in events_of(tmp_path / ".state", LogLine)] == ["kept"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.on_both_backends
+async def test_the_heartbeat_runs_the_settings_jobs(tmp_path: Path) -> None:
+    settings = settings_in(
+        tmp_path,
+        '[heartbeat]\nevery = "10ms"\n[heartbeat.jobs.pid]\nrun = "os:getpid"\nevery = "10ms"',
+    )
+    async with Recorder(settings) as recorder:
+        async for event in recorder.bus.subscribe("heartbeat:cycle"):
+            assert isinstance(event, Beat)
+            assert event.jobs[0].detail == str(os.getpid())
+            break
+
+
+class BrokenClock(Clock):
+    def monotonic(self) -> float:
+        raise RuntimeError("no clock")
+
+
+async def test_a_heartbeat_that_fails_harms_nobody(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path)) as recorder:
+        recorder.heartbeat._clock = BrokenClock()
+        await until(lambda: recorder._has_beaten.is_set())
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="kept"))
+
+    [error] = events_of(tmp_path / ".state", ErrorRaised)
+    assert isinstance(error, ErrorRaised)
+    assert (error.type, error.message) == ("RuntimeError", "no clock")
+    assert len(events_of(tmp_path / ".state", LogLine)) == 1
+
+
+async def test_a_sink_that_is_not_there_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SettingsError, match=r"no setting 'sinks.audit.keep_dayz' \(eventbus.toml:"):
+        async with Recorder(settings_in(tmp_path, "[sinks.audit]\nkeep_dayz = 3")):
+            pass
+
+    assert not (tmp_path / ".state").exists()
+
+
+# --- resident ------------------------------------------------------------------
+
+
+async def test_a_second_resident_is_refused_and_told_who_is(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+
+    async with Recorder(settings, resident=True):
+        with pytest.raises(StateUnusable, match=f"process {os.getpid()} does already"):
+            async with Recorder(settings, resident=True):
+                pass
+
+    assert resident_of(settings.state) is None
+
+
+async def test_a_resident_serves_what_others_emit(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    log = tmp_path / ".state/logs/activity.log"
+
+    async with Recorder(settings, resident=True):
+        with EventBus(settings.state, serve="never") as hook:
+            hook.emit_nowait(LogLine(event_type="a:b", message="from a hook"))
+        await until(lambda: log.exists() and "from a hook" in log.read_text())
+
+
+# --- other settings while it runs ------------------------------------------------
+
+
+@pytest.mark.on_both_backends
+async def test_a_lane_joins_while_it_runs_and_gets_what_was_before(tmp_path: Path) -> None:
+    more = tmp_path / ".state/logs/more.jsonl"
+    async with Recorder(settings_in(tmp_path), resident=True) as recorder:
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="before"))
+
+        toml = '[sinks.more]\nuse = "jsonl"\npath = "more.jsonl"\nkinds = ["a:*"]'
+        assert await recorder.reload(settings_in(tmp_path, toml)) is None
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="after"))
+        await until(lambda: more.exists() and more.read_text().count("\n") == 2)
+
+
+async def test_a_lane_leaves_while_it_runs(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path), resident=True) as recorder:
+        await until((tmp_path / ".state/logs/events.jsonl").exists)
+        assert await recorder.reload(settings_in(tmp_path, 'lanes = ["flat"]')) is None
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="hello"))
+
+        assert list(recorder.bus.statistics().lanes) == ["flat"]
+
+    assert "hello" in (tmp_path / ".state/logs/activity.log").read_text()
+    assert "hello" not in (tmp_path / ".state/logs/events.jsonl").read_text()
+
+
+async def test_a_lane_goes_on_from_its_place_with_other_settings(tmp_path: Path) -> None:
+    logs = tmp_path / ".state/logs"
+    async with Recorder(settings_in(tmp_path), resident=True) as recorder:
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="one"))
+        await recorder.bus.flush()
+        toml = "[sinks.jsonl]\nrotate_bytes = 1"
+        for _ in range(3):
+            assert await recorder.reload(settings_in(tmp_path, toml)) is None
+            assert await recorder.reload(settings_in(tmp_path)) is None
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="two"))
+
+    kept = "".join(path.read_text() for path in logs.glob("events*.jsonl"))
+    assert kept.count('"message":"one"') == 1
+    assert kept.count('"message":"two"') == 1
+
+
+async def test_the_journal_and_the_heartbeat_change_while_it_runs(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path)) as recorder:
+        toml = '[journal]\nkeep_days = 3\n[heartbeat]\nevery = "20ms"'
+        assert await recorder.reload(settings_in(tmp_path, toml)) is None
+
+        assert recorder.heartbeat.settings.every == 0.02
+        writer = recorder.bus._writer
+        assert writer is not None
+        assert writer.journal is not None
+        assert writer.journal.settings.keep_days == 3
+
+
+@pytest.mark.on_both_backends
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        ("stat = 1", "no setting 'stat'"),
+        ("lanes = [", "cannot read"),
+        ('lanes = ["jsnl"]', "no sink named 'jsnl'"),
+        ('state = "elsewhere"', "end the recorder and start it again"),
+        ('[heartbeat.jobs.a]\nrun = "nowhere:f"\nevery = 1', "cannot find the function"),
+        ("[sinks.flat]\nrotate_bytes = -1", "sinks.flat.rotate_bytes"),
+    ],
+)
+async def test_a_broken_edit_keeps_the_old_settings_and_is_recorded(
+    tmp_path: Path, toml: str, sentence: str
+) -> None:
+    settings = settings_in(tmp_path)
+    read_again = lambda: load_settings(tmp_path, environ={})  # noqa: E731 - as `up` has it
+    async with Recorder(settings, read_again=read_again) as recorder:
+        (tmp_path / "eventbus.toml").write_text(toml)
+
+        trouble = await recorder.reload()
+
+        assert recorder.settings == settings
+        assert recorder.heartbeat.settings == settings.heartbeat
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="still here"))
+
+    assert trouble is not None
+    assert sentence in trouble
+    [failed] = events_of(tmp_path / ".state", ReloadFailed)
+    assert isinstance(failed, ReloadFailed)
+    assert (failed.message, failed.rolled_back) == (trouble, True)
+    assert "still here" in (tmp_path / ".state/logs/activity.log").read_text()
+
+
+async def test_lanes_that_cannot_all_join_leave_those_that_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        state=tmp_path / ".state",
+        lanes=("flat", "jsonl"),
+        heartbeat=HeartbeatSettings(jobs={"stats": JobSettings(off=True)}),
+    )
+    other = msgspec.structs.replace(
+        settings,
+        lanes=("audit", "flat"),
+        sinks={"flat": NamedSink(use="flat", name="flat", settings={"keep_days": 1})},
+        journal=JournalSettings(keep_days=1),
+    )
+    async with Recorder(settings, resident=True) as recorder:
+        attach = recorder.bus.attach
+
+        def attach_but_flat(sink: NamedSink) -> str:
+            if sink.settings:
+                raise OSError(28, "No space left on device")
+            return attach(sink)
+
+        monkeypatch.setattr(recorder.bus, "attach", attach_but_flat)
+        trouble = await recorder.reload(other)
+
+        assert trouble == "[Errno 28] No space left on device"
+        assert sorted(recorder.bus.statistics().lanes) == ["flat", "jsonl"]
+        recorder.bus.emit_nowait(LogLine(event_type="a:b", message="still here"))
+
+    assert (tmp_path / ".state/logs/activity.log").read_text().count("still here") == 1
+
+
+async def test_nothing_is_recorded_while_it_is_disabled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTBUS_DISABLED", "1")
+
+    async with Recorder(settings_in(tmp_path)) as recorder:
+        recorder.bus.emit_nowait(LogLine(event_type="a:b"))
+
+    assert not (tmp_path / ".state").exists()
