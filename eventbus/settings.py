@@ -277,7 +277,7 @@ def _plain(said: "Said | Table", path: str) -> Any:
     """A sink's own setting, before its Struct is known."""
     if not isinstance(said, Said):
         return {key: _plain(inner, f"{path}.{key}") for key, inner in said.items()}
-    value = _in_units(path, said.value)
+    value = _value(said, Any, path)
     return _literal(value) if said.is_text and isinstance(value, str) else value
 
 
@@ -319,7 +319,10 @@ def _check_sink(lane: str, sink: NamedSink, settings: Settings) -> None:
         if key not in fields:
             raise _unknown(key, said, (*fields, *_SINK_WORDS), of=path)
         _value(said, fields[key], f"{path}.{key}")
-    find_sink(sink.use, sink.settings)
+    try:
+        find_sink(sink.use, sink.settings)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 class Effective(msgspec.Struct, frozen=True):
