@@ -34,8 +34,8 @@ HEADER = ("id", "ts", "scope", "cause")
 
 _KIND = re.compile(r"[^\s|:*\x00-\x1f\x7f-\x9f]+:[^\s|*\x00-\x1f\x7f-\x9f]+")
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
-_RESERVED_TOPIC = "bus:"
-_OUR_EVENTS = "eventbus.events."
+_RESERVED_TOPICS = {"bus": "eventbus.events.", "unknown": "eventbus.event"}
+"""Topics only we may use, and where."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _known: dict[str, type["Event"]] = {}
@@ -78,8 +78,11 @@ def _check_kind(name: str, kind: object, namespace: dict[str, Any]) -> None:
             " without spaces, '|', '*' or control characters"
         )
     module = str(namespace.get("__module__"))
-    if kind.startswith(_RESERVED_TOPIC) and not module.startswith(_OUR_EVENTS):
-        raise DefinitionError(f"{name} cannot have the kind {kind!r}; the topic 'bus' is reserved")
+    topic = kind.partition(":")[0]
+    if topic in _RESERVED_TOPICS and not module.startswith(_RESERVED_TOPICS[topic]):
+        raise DefinitionError(
+            f"{name} cannot have the kind {kind!r}; the topic {topic!r} is reserved"
+        )
 
 
 def _check_payload(name: str, namespace: dict[str, Any]) -> None:
@@ -159,6 +162,9 @@ class UnknownEvent(Event, tag="unknown:unknown", frozen=True, gc=False):
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding foreign bytes may raise."""
 
+UNRESOLVABLE = (NameError, TypeError, AttributeError)
+"""What making a decoder may raise: a type out of reach, or one msgspec has no form for."""
+
 UNENCODABLE_MOST = 1_000
 """Characters kept of a value that JSON cannot hold."""
 
@@ -196,7 +202,15 @@ class _Head(msgspec.Struct, frozen=True):
     cause: str | None = None
 
 
+class _Name(msgspec.Struct, frozen=True):
+    """The little that can be read where the rest of the header does not fit."""
+
+    kind: str = "unknown:unknown"
+    id: str = ""
+
+
 _read_head = msgspec.json.Decoder(_Head).decode
+_read_name = msgspec.json.Decoder(_Name).decode
 
 
 class _Decoders:
@@ -213,9 +227,28 @@ def _decoder() -> msgspec.json.Decoder[Any]:
     decoder = _Decoders.one
     if decoder is None:
         classes = tuple(_known.values())
-        decoder = msgspec.json.Decoder(Union[classes]) if classes else msgspec.json.Decoder(_Head)  # noqa: UP007
-        _Decoders.one = decoder
+        decoder = _decoder_of(classes)
+        if classes == tuple(_known.values()):  # else another thread has just defined one
+            _Decoders.one = decoder
     return decoder
+
+
+def _decoder_of(classes: tuple[type[Event], ...]) -> msgspec.json.Decoder[Any]:
+    if not classes:
+        return msgspec.json.Decoder(_Head)
+    try:
+        return msgspec.json.Decoder(Union[classes])  # noqa: UP007
+    except UNRESOLVABLE:
+        return _decoder_of(tuple(cls for cls in classes if _is_readable(cls)))
+
+
+def _is_readable(cls: type[Event]) -> bool:
+    """Whether msgspec can read it; one class it cannot must not spoil the others."""
+    try:
+        msgspec.json.Decoder(cls)
+    except UNRESOLVABLE:
+        return False
+    return True
 
 
 def decode(line: bytes) -> Event:
@@ -228,14 +261,23 @@ def decode(line: bytes) -> Event:
 
 def _unknown(line: bytes) -> UnknownEvent:
     line = bytes(line)
-    try:
-        head = _read_head(line)
-    except UNREADABLE:
-        return UnknownEvent(id="", ts=_EPOCH, scope=Scope(), cause=None, line=line)
+    head = _head_of(line)
     ts = head.ts if head.ts.tzinfo else head.ts.replace(tzinfo=UTC)
     return UnknownEvent(
         id=head.id, ts=ts, scope=head.scope, cause=head.cause, line=line, named=head.kind
     )
+
+
+def _head_of(line: bytes) -> _Head:
+    try:
+        return _read_head(line)
+    except UNREADABLE:
+        pass
+    try:
+        name = _read_name(line)
+    except UNREADABLE:
+        return _Head()
+    return _Head(kind=name.kind, id=name.id)
 
 
 def decode_batch(blob: bytes) -> list[Event]:

@@ -15,7 +15,7 @@ import msgspec
 
 from eventbus.apploop import Ticket
 from eventbus.clock import utc_now
-from eventbus.event import Event, UnknownEvent, encode
+from eventbus.event import UNRESOLVABLE, Event, UnknownEvent, encode
 
 __all__ = ["AWAIT_ROOM", "ROOM", "Drops", "Inbox", "prepare"]
 
@@ -203,7 +203,10 @@ def prepare(event_class: type[Event]) -> Preparation | None:
     """How an event of that class is made safe from later changes; None: it goes as it is."""
     if issubclass(event_class, UnknownEvent):
         return _seal
-    fields = msgspec.inspect.type_info(event_class).fields  # type: ignore[attr-defined]
+    try:
+        fields = msgspec.inspect.type_info(event_class).fields  # type: ignore[attr-defined]
+    except UNRESOLVABLE:  # a type out of reach says nothing: taken as it is at emit
+        return _seal
     flat = []
     for field in fields:
         if _is_flat(field.type):
