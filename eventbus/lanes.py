@@ -26,6 +26,7 @@ from eventbus.stretch import Stretch
 __all__ = ["LaneLoop", "LaneWish", "Serve"]
 
 Serve = Literal["auto", "resident", "never"]
+Serving = asyncio.Task[None]
 
 YIELD_CHECK = 0.4
 """Seconds between looks whether a resident wants the lane, or a lane is free."""
@@ -79,7 +80,8 @@ class LaneLoop:
         self._disk = disk
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, Serving] = {}
+        self._retiring: set[Serving] = set()
         self._is_armed = True
         self._is_ending = False
         self._roll_call = threading.Lock()
@@ -174,15 +176,21 @@ class LaneLoop:
         """Let a lane finish what it was offered, then close its sink."""
         if self.wishes.pop(name, None) is None:
             return False
-        self._soon(lambda: asyncio.ensure_future(self._retire(name)))
+        self._soon(self._begin_to_retire, name)
         return True
 
-    async def _retire(self, name: str) -> None:
-        lane = self.lanes.get(name)
+    def _begin_to_retire(self, name: str) -> None:
+        """Take its task out at once: the next lane may bear the same name."""
+        task, lane = self._tasks.pop(name, None), self.lanes.get(name)
+        retiring = asyncio.ensure_future(self._retire(name, task, lane))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, name: str, task: Serving | None, lane: Lane | None) -> None:
         if lane is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(lane.reach(self.end), 5)
-        await self._stop(name)
+        await self._stop(name, task, lane)
 
     # --- serving ---------------------------------------------------------------------
 
@@ -245,7 +253,8 @@ class LaneLoop:
     async def _part_with(self, name: str, lane: Lane) -> None:
         with self._roll_call:
             self._departed[name] = lane.statistics()
-            self.lanes.pop(name, None)
+            if self.lanes.get(name) is lane:
+                del self.lanes[name]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(lane.close(), LAST_BREATH)
 
@@ -419,7 +428,10 @@ class LaneLoop:
         if lanes:
             draining = [asyncio.ensure_future(lane.reach(place)) for lane in lanes]
             await asyncio.wait(draining, timeout=grace)
-        await asyncio.gather(*(self._stop(name) for name in list(self._tasks)))
+        stopping = [self._stop(n, self._tasks.pop(n), self.lanes.get(n)) for n in list(self._tasks)]
+        await asyncio.gather(*stopping)
+        if self._retiring:
+            await asyncio.wait(self._retiring, timeout=LAST_BREATH * 3)
         if self._resident_fd >= 0:
             self._disk.close(self._resident_fd)
         return [lane.name for lane in lanes]
@@ -449,13 +461,12 @@ class LaneLoop:
         finally:
             self._disk.close(fd)
 
-    async def _stop(self, name: str) -> None:
+    async def _stop(self, name: str, task: Serving | None, lane: Lane | None) -> None:
         """End a lane's task and close its sink, in bounded time."""
-        task, lane = self._tasks.pop(name, None), self.lanes.get(name)
         if task is not None:
             task.cancel()
             await asyncio.wait([task], timeout=LAST_BREATH * 2 + 0.1)
-        if lane is not None and name in self.lanes:
+        if lane is not None and self.lanes.get(name) is lane:
             await self._part_with(name, lane)
 
     def forget_after_fork(self) -> None:
