@@ -64,18 +64,23 @@ def _outside(one: Spread, other: Spread) -> bool:
 
 
 def moves_text(before: Report, now: Report) -> str:
-    """The comparison as text, with a word when the machines differ."""
-    lines = [f"## compared with {before.machine.taken}", ""]
-    if (before.machine.processor, before.machine.python) != (
-        now.machine.processor,
-        now.machine.python,
-    ):
-        lines.append(f"measured on {before.machine.processor}, {before.machine.python}")
+    """The comparison as text, with a word on what else was different."""
+    lines = [f"## compared with {before.machine.taken}", "", *_differences(before, now)]
     found = moves(before, now)
     if not found:
         return "\n".join([*lines, "nothing moved beyond the noise"])
     table = [HEADINGS, *map(_cells, found)]
     return "\n".join([*lines, *columns(table, right=range(1, 4))])
+
+
+def _differences(before: Report, now: Report) -> list[str]:
+    then, here = before.machine, now.machine
+    differences = []
+    if (then.processor, then.python) != (here.processor, here.python):
+        differences += [f"warning: that was measured on {then.processor}, {then.python}", ""]
+    if before.events != now.events:
+        differences += [f"warning: that was measured with {before.events:,} events", ""]
+    return differences
 
 
 def _cells(move: Move) -> tuple[str, ...]:

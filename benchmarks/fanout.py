@@ -10,7 +10,7 @@ __all__ = ["ask"]
 
 SINKS = (0, 1, 3, 10)
 FLAT = Aim(most=1.1)
-GROUP_OF = 2_000
+GROUP_OF = 1_000
 """Events of the course for each timed group of a hundred calls."""
 
 
@@ -20,7 +20,7 @@ def ask(course: Course) -> list[Row]:
     calls = [
         Contestant(
             name=_call(sinks),
-            target="benchmarks.contestants.calls:emitting",
+            target="benchmarks.contestants.calls:past_nulls",
             arguments={"groups": groups, "nulls": sinks},
         )
         for sinks in SINKS

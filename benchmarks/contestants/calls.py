@@ -10,7 +10,7 @@ from benchmarks.figures import percentile
 from benchmarks.sample import acting, anything_called, called, tool_called
 from eventbus import Event, EventBus
 
-__all__ = ["emitting", "steady", "threads"]
+__all__ = ["emitting", "past_nulls", "steady", "threads"]
 
 GROUP = 100
 """Calls in a row, few enough that the writer does not get between them."""
@@ -24,14 +24,14 @@ Spent = list[int]
 Make = Callable[[int], Event]
 
 
-def emitting(directory: Path, *, groups: int, nulls: int = 0) -> dict[str, float]:
+def emitting(directory: Path, *, groups: int) -> dict[str, float]:
     """The cost of constructing, and of both ways to emit besides."""
-    return asyncio.run(_emitting(directory, groups, nulls))
+    return asyncio.run(_emitting(directory, groups))
 
 
-async def _emitting(directory: Path, groups: int, nulls: int) -> dict[str, float]:
+async def _emitting(directory: Path, groups: int) -> dict[str, float]:
     bare, nowait, awaited, bare_plain, nowait_plain, anything = (Spent() for _ in range(6))
-    async with EventBus(directory / "state", sinks=null_sinks(nulls)) as bus:
+    async with EventBus(directory / "state") as bus:
         with acting():
             for _ in range(groups + WARM_UP):
                 await asyncio.sleep(PAUSE_S)
@@ -84,6 +84,21 @@ async def _emit(spent: Spent, bus: EventBus) -> None:
         event = kept[number] = tool_called(number)
         await bus.emit(event)
         spent.append(perf_counter_ns() - began)
+
+
+def past_nulls(directory: Path, *, groups: int, nulls: int) -> dict[str, float]:
+    """The cost of a call with so many sinks attached."""
+    return asyncio.run(_past_nulls(directory, groups, nulls))
+
+
+async def _past_nulls(directory: Path, groups: int, nulls: int) -> dict[str, float]:
+    spent = Spent()
+    async with EventBus(directory / "state", sinks=null_sinks(nulls)) as bus:
+        with acting():
+            for _ in range(groups + WARM_UP):
+                await asyncio.sleep(PAUSE_S)
+                _emit_nowait(spent, tool_called, bus.emit_nowait)
+    return {"nowait_us": _middle(spent)}
 
 
 def threads(directory: Path, *, groups: int) -> dict[str, float]:

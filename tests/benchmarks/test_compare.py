@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from benchmarks.compare import moves, moves_text
 from benchmarks.figures import Answer, Report, Row, row, skipped
@@ -48,6 +49,13 @@ def test_rows_of_only_one_run_are_left_out() -> None:
     now = _report(row("new", [1.0]), row("peer", [3.0]))
 
     assert moves(before, now) == []
+
+
+def test_the_text_warns_when_the_runs_were_not_of_one_size() -> None:
+    before, now = _of([1.0]), replace(_of([1.0]), events=2_000)
+
+    assert "with 1,000 events" in moves_text(before, now)
+    assert "warning" not in moves_text(before, before)
 
 
 def test_the_text_says_when_nothing_moved() -> None:
