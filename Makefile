@@ -17,7 +17,7 @@ SETUP = python=$$($(FIND_PYTHON)); \
 	"$$python" scripts/install.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint format types contracts docs check wheel surface bench chaos soak \
+.PHONY: help run test quick lint format types contracts docs check wheel surface pages bench chaos soak \
 	fuzz lock clean
 
 help:  ## this list
@@ -66,7 +66,11 @@ check: test lint types contracts wheel  ## all that CI asks for, on one interpre
 
 surface:  ## write down the public surface anew, for review in the diff
 	@$(SETUP) test
-	$(PY) scripts/surface.py > tests/surface.txt
+	$(PY) -m scripts.surface > tests/surface.txt
+
+pages: surface  ## generate docs/events.md, docs/cli.md and the public surface anew
+	$(PY) -m scripts.generate_events_page > docs/events.md
+	$(PY) -m scripts.generate_cli_page
 
 bench:  ## python -m benchmarks (ARGS="emit --json out.json")
 	@$(SETUP) bench
