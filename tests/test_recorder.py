@@ -252,6 +252,7 @@ async def test_lanes_that_cannot_all_join_leave_those_that_were(
         journal=JournalSettings(keep_days=1),
     )
     async with Recorder(settings, resident=True) as recorder:
+        await until((tmp_path / ".state/logs/activity.log").exists)
         attach = recorder.bus.attach
 
         def attach_but_flat(sink: NamedSink) -> str:
