@@ -10,49 +10,28 @@ __all__ = ["ask"]
 
 GROUP_OF = 1_000
 """Events of the course for each timed group of a hundred calls."""
+NOWAIT, AWAITED = Aim(most=0.35, of="value"), Aim(most=0.5, of="value")
+FIGURES: tuple[tuple[str, str, Aim | None], ...] = (
+    ("construct_us", "construct alone", None),
+    ("nowait_us", "construct and emit_nowait", None),
+    ("nowait_beyond_us", "emit_nowait beyond constructing", NOWAIT),
+    ("await_beyond_us", "await emit beyond constructing", AWAITED),
+    ("plain_beyond_us", "emit_nowait beyond constructing, nothing to copy", NOWAIT),
+    ("anything_beyond_us", "emit_nowait beyond constructing, a dict of anything", None),
+    ("nowait_p99_us", "construct and emit_nowait, p99", None),
+)
 
 
 def ask(course: Course) -> list[Row]:
     """Measure single calls."""
     groups = max(10, course.events // GROUP_OF)
-    contest = hold(
-        course,
-        (
-            limit(course.events),
-            Contestant(
-                name="call",
-                target="benchmarks.contestants.calls:emitting",
-                arguments={"groups": groups},
-            ),
-        ),
+    call = Contestant(
+        name="call",
+        target="benchmarks.contestants.calls:emitting",
+        arguments={"groups": groups},
     )
-    return [
-        *contest.row("limit", label="limit, an event", to=None),
-        *contest.row("call", "construct_us", label="construct alone"),
-        *contest.row("call", "nowait_us", label="construct and emit_nowait"),
-        *contest.row(
-            "call",
-            "nowait_beyond_us",
-            label="emit_nowait beyond constructing",
-            aim=Aim(most=0.35, of="value"),
-        ),
-        *contest.row(
-            "call",
-            "await_beyond_us",
-            label="await emit beyond constructing",
-            aim=Aim(most=0.5, of="value"),
-        ),
-        *contest.row(
-            "call",
-            "plain_beyond_us",
-            label="emit_nowait beyond constructing, nothing to copy",
-            aim=Aim(most=0.35, of="value"),
-        ),
-        *contest.row(
-            "call",
-            "anything_beyond_us",
-            label="emit_nowait beyond constructing, a dict of anything",
-        ),
-        *contest.row("call", "nowait_p99_us", label="construct and emit_nowait, p99"),
-        *contest.without(),
-    ]
+    contest = hold(course, (limit(course.events), call))
+    rows = contest.row("limit", label="limit, an event", to=None)
+    for figure, label, aim in FIGURES:
+        rows += contest.row("call", figure, label=label, aim=aim)
+    return rows + contest.without()
