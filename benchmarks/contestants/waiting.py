@@ -15,6 +15,7 @@ from eventbus.disk import Disk
 __all__ = ["inbox", "plain_list", "stalled"]
 
 PAGE_BYTES = resource.getpagesize()
+HELD_SECONDS = 20
 
 
 class _HeldDisk(Disk):
@@ -45,7 +46,8 @@ def inbox(directory: Path, *, events: int) -> dict[str, float]:
     with EventBus(directory / "state", disk=disk) as bus, acting():
         disk.may_write.clear()
         bus.emit_nowait(tool_called(0))
-        disk.is_waiting.wait()
+        if not disk.is_waiting.wait(HELD_SECONDS):
+            raise SystemExit("the writer never came to write")
         waiting, before = bus.statistics().waiting, _resident_bytes()
         for number in range(events):
             bus.emit_nowait(tool_called(number))
