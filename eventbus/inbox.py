@@ -50,7 +50,7 @@ class Drops:
     def totals(self) -> dict[str, int]:
         """How many, by reason."""
         counters = list(self._counts.items())
-        return {reason: int(counter.__reduce__()[1][0]) for reason, counter in counters}
+        return {reason: _value(counter) for reason, counter in counters}
 
     def fresh(self) -> list[tuple[str, int, datetime, datetime]]:
         """What came since this was asked before: reason, count, first and last time."""
@@ -63,6 +63,11 @@ class Drops:
                 self._seen[reason] = total
                 self._since[reason] = now
         return news
+
+
+def _value(counter: "count[int]") -> int:
+    """Where a counter stands: the one question it answers without counting on."""
+    return int(repr(counter)[len("count(") : -1])
 
 
 class Inbox:
@@ -166,14 +171,14 @@ class Inbox:
 
     def linger(self, seconds: float) -> None:
         """Wait for company, unless somebody waits or much has come."""
-        self.mark = self.await_mark = COMPANY
+        self.mark = self.await_mark = COMPANY if self.is_open else 0
         if not self.is_urgent and len(self.waiting) < COMPANY:
             self._bell.acquire(timeout=seconds)
 
     def attend(self) -> None:
-        """Be awake: nobody needs to ring."""
-        self.mark = self.room
-        self.await_mark = min(self.room, AWAIT_ROOM)
+        """Be awake: nobody needs to ring. After the end everyone must look twice."""
+        self.mark = self.room if self.is_open else 0
+        self.await_mark = min(self.mark, AWAIT_ROOM)
 
     def fit_room(self, bytes_each: float) -> None:
         """Hold fewer events when they are large."""
