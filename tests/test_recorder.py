@@ -93,8 +93,8 @@ async def test_the_heartbeat_runs_the_settings_jobs(tmp_path: Path) -> None:
     async with Recorder(settings) as recorder:
         async for event in recorder.bus.subscribe("heartbeat:cycle"):
             assert isinstance(event, Beat)
-            assert event.jobs[0].detail == str(os.getpid())
-            break
+            if str(os.getpid()) in [run.detail for run in event.jobs]:
+                break
 
 
 class BrokenClock(Clock):
