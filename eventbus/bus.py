@@ -74,6 +74,8 @@ class EventBus(Intake):
         self._writer: Writer | None = None
         self._lanes: LaneLoop | None = None
         self._handlers: list[tuple[Handler, Kinds]] = []
+        self._silent: list[Subscription] = []
+        """Subscriptions of a disabled bus: nothing comes, and they end with it."""
         self._app: AppLoop | None = None
         self._lane_number = 0
         self._is_disabled = os.environ.get("EVENTBUS_DISABLED", "") in ("1", "true", "yes", "on")
@@ -100,6 +102,8 @@ class EventBus(Intake):
         import anyio  # only who flushes needs it
 
         check_level(until)
+        if self._is_disabled:
+            return Flushed(reached=True, until=until, lanes={})
         lanes: dict[str, bool] = {}
         is_kept = False
         with anyio.move_on_after(timeout):
@@ -126,6 +130,8 @@ class EventBus(Intake):
     def flush_now(self, *, until: Level = "written", timeout: float | None = None) -> Flushed:
         """The same for code with no loop; blocks this thread."""
         check_level(until)
+        if self._is_disabled:
+            return Flushed(reached=True, until=until, lanes={})
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         first = ThreadTicket()
         is_kept = False
@@ -179,6 +185,8 @@ class EventBus(Intake):
             )
         own_name = sink.lane if isinstance(sink, NamedSink) else type(sink).__name__.lower()
         name = self._free_name(name or own_name, is_given=name is not None)
+        if lanes is None:
+            return name
         inbox = self._inbox
         wish = LaneWish(
             name=name,
@@ -230,9 +238,16 @@ class EventBus(Intake):
         subscription.name = self.attach(
             subscription, kinds=kinds, name=self._free_name("subscription", is_given=False)
         )
+        if self._is_disabled:
+            self._silent.append(subscription)
         return subscription
 
-    def _lane_loop(self) -> "LaneLoop":
+    def _lane_loop(self) -> "LaneLoop | None":
+        """The loop that serves lanes; None while the bus is disabled."""
+        if not self._inbox.is_open:
+            raise BusClosed("the bus has ended; make another")
+        if self._is_disabled:
+            return None
         if self._lanes is None or self._writer is None:
             raise BusClosed("the bus is not open; use it as a block, or call open()")
         return self._lanes
@@ -269,7 +284,8 @@ class EventBus(Intake):
 
     @property
     def is_open(self) -> bool:
-        return self._writer is not None and self._inbox.is_open
+        is_begun = self._writer is not None or self._is_forked  # it begins at the first emit
+        return is_begun and self._inbox.is_open
 
     def use_journal_settings(self, settings: JournalSettings) -> None:
         """Keep the journal by other settings from now on."""
@@ -284,17 +300,21 @@ class EventBus(Intake):
 
     def open(self) -> Self:
         """Open the journal and start the writer; `with` and `async with` do it."""
-        if self._writer is not None:
-            return self
-        if self._is_disabled:
+        if self.report is not None:
+            raise BusClosed("the bus has ended; make another")
+        if self._writer is not None or self._is_disabled:
             return self
         self._app = app_loop()
         self._begin()
         _open.append(self)
-        for sink in self._sinks:
-            self.attach(sink)
-        for handler, kinds in self._handlers:
-            self._attach_handler(handler, kinds)
+        try:
+            for sink in self._sinks:
+                self.attach(sink)
+            for handler, kinds in self._handlers:
+                self._attach_handler(handler, kinds)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def _begin(self) -> None:
@@ -355,6 +375,8 @@ class EventBus(Intake):
         inbox.is_open = False
         inbox.mark = inbox.await_mark = 0
         if writer is None:
+            for subscription in self._silent:
+                subscription.cancel()
             return report(self.statistics(), {}, is_finished=True)
         finished = self._end_writer(writer, deadline)
         told: dict[str, LaneStatistics] = {}
@@ -376,7 +398,6 @@ class EventBus(Intake):
     async def aclose(self, grace: float | None = None) -> Report:
         """Drain within `grace` seconds and end, shielded from cancellation."""
         import anyio
-        import anyio.to_thread
 
         if self.report is not None:
             return self.report
@@ -387,7 +408,7 @@ class EventBus(Intake):
                 target=self._close_for, args=(grace, waiter, outcome), daemon=True
             )
             thread.start()
-            await waiter.wait()
+            await waiter.wait_out()
         if isinstance(outcome[0], BaseException):
             raise outcome[0]
         report: Report = outcome[0]
@@ -414,6 +435,8 @@ class EventBus(Intake):
         self.close()
 
     async def __aenter__(self) -> Self:
+        import anyio  # noqa: F401  its time is spent here, not at the first flush or the close
+
         return self.open()
 
     async def __aexit__(

@@ -6,8 +6,9 @@ An event is a frozen Struct tagged by its kind, `topic:verb`. It encodes flat:
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Union, cast, dataclass_transform
+from typing import Annotated, Any, ClassVar, Union, cast, dataclass_transform
 
 import msgspec
 from uuid_utils import uuid7
@@ -19,6 +20,7 @@ from eventbus.scope import Scope, current_cause, current_scope
 __all__ = [
     "HEADER",
     "Event",
+    "ReadyLine",
     "UnknownEvent",
     "decode",
     "decode_batch",
@@ -38,6 +40,8 @@ _RESERVED_TOPICS = {"bus": "eventbus.events.", "unknown": "eventbus.event"}
 """Topics only we may use, and where."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that says its zone: one that does not is no header's, and cannot be put in order."""
 _known: dict[str, type["Event"]] = {}
 
 
@@ -121,7 +125,7 @@ class Event(msgspec.Struct, metaclass=EventMeta, frozen=True, gc=False, tag_fiel
     """
 
     id: str = msgspec.field(default_factory=new_id)
-    ts: datetime = msgspec.field(default_factory=utc_now)
+    ts: Moment = msgspec.field(default_factory=utc_now)
     scope: Scope = msgspec.field(default_factory=current_scope)
     cause: str | None = msgspec.field(default_factory=current_cause)
     """The id of the event that led to this one."""
@@ -169,8 +173,19 @@ UNENCODABLE_MOST = 1_000
 """Characters kept of a value that JSON cannot hold."""
 
 
+class ReadyLine:
+    """The marked line of an event that will not encode, made when it was emitted."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, line: bytes) -> None:
+        self.line = line
+
+
 def _plain(value: object) -> object:
     """A value JSON has no form for, as text."""
+    if type(value) is ReadyLine:
+        return msgspec.Raw(value.line)
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"[:UNENCODABLE_MOST]
     if hasattr(value, "__fspath__"):
@@ -202,15 +217,10 @@ class _Head(msgspec.Struct, frozen=True):
     cause: str | None = None
 
 
-class _Name(msgspec.Struct, frozen=True):
-    """The little that can be read where the rest of the header does not fit."""
-
-    kind: str = "unknown:unknown"
-    id: str = ""
-
-
 _read_head = msgspec.json.Decoder(_Head).decode
-_read_name = msgspec.json.Decoder(_Name).decode
+_FRONT = re.compile(rb'\{"kind":(?P<kind>"[^"\\]*"),"id":(?P<id>"[^"\\]*"),"ts":(?P<ts>"[^"\\]*")')
+"""How a record of ours begins."""
+_read_words = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class _Decoders:
@@ -272,12 +282,24 @@ def _head_of(line: bytes) -> _Head:
     try:
         return _read_head(line)
     except UNREADABLE:
-        pass
+        return _Head(**_words_that_fit(line))
+
+
+def _words_that_fit(line: bytes) -> dict[str, Any]:
+    """What can be read of a header that does not fit as a whole."""
+    words: dict[str, Any] = {}
     try:
-        name = _read_name(line)
+        words = dict(_read_words(line))
+    except RecursionError:  # what follows is nested too deep for whoever reads it here
+        front = _FRONT.match(line)
+        words = front.groupdict() if front else {}
     except UNREADABLE:
-        return _Head()
-    return _Head(kind=name.kind, id=name.id)
+        pass
+    fitting: dict[str, Any] = {}
+    for field in msgspec.structs.fields(_Head):
+        with suppress(*UNREADABLE, KeyError):
+            fitting[field.name] = msgspec.json.decode(words[field.name], type=field.type)
+    return fitting
 
 
 def decode_batch(blob: bytes) -> list[Event]:

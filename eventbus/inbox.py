@@ -207,7 +207,7 @@ Preparation = Callable[[Event], Any]
 def prepare(event_class: type[Event]) -> Preparation | None:
     """How an event of that class is made safe from later changes; None: it goes as it is."""
     if issubclass(event_class, UnknownEvent):
-        return _seal
+        return _seal_unknown
     try:
         fields = msgspec.inspect.type_info(event_class).fields  # type: ignore[attr-defined]
     except UNRESOLVABLE:  # a type out of reach says nothing: taken as it is at emit
@@ -223,6 +223,21 @@ def prepare(event_class: type[Event]) -> Preparation | None:
 
 def _seal(event: Event) -> msgspec.Raw:
     return msgspec.Raw(encode(event))
+
+
+def _seal_unknown(event: Event) -> msgspec.Raw:
+    """A line somebody gives us must be one record, and none of the bus's own."""
+    line = encode(event)
+    if b"\n" in line or _read_kind(line).kind.startswith("bus:"):
+        raise ValueError("the line is not one record of an app's")
+    return msgspec.Raw(line)
+
+
+class _Kinded(msgspec.Struct):
+    kind: str
+
+
+_read_kind = msgspec.json.Decoder(_Kinded).decode
 
 
 def _copier(names: tuple[str, ...]) -> Preparation:

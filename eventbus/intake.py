@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from eventbus.apploop import ticket
 from eventbus.errors import NotKept
-from eventbus.event import Event
+from eventbus.event import Event, ReadyLine
 from eventbus.inbox import AWAIT_ROOM, Inbox, Preparation, prepare
 from eventbus.poison import fallback_line
 from eventbus.writer import Writer, is_critical
@@ -145,7 +143,7 @@ class Intake:
         try:
             return plan(event)
         except Exception as error:  # noqa: BLE001  its values will not encode, or not copy
-            return msgspec.Raw(fallback_line(event, error))
+            return ReadyLine(fallback_line(event, error))
 
     def _plan(self, event_class: type) -> Preparation | None:
         """Decide once a class how its events are kept from later changes."""

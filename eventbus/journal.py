@@ -7,8 +7,6 @@ back, a failed sync moves the unsynced bytes to a new segment.
 """
 
 import os
-import secrets
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -104,7 +102,7 @@ class Journal:
         for segments in segments_by_writer(segments_in(self.directory, self._disk)).values():
             recovered += self._visit(segments)
         if self._fd < 0:
-            self.writer = secrets.token_hex(4)
+            self.writer = os.urandom(4).hex()
             self._begin_segment(previous=None, previous_end=None)
         else:
             self.append([self._opening_line(self.records, None, None)], 1)
@@ -221,7 +219,7 @@ class Journal:
     ) -> bytes:
         opened = BusOpened(
             writer=self.writer,
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             pid=os.getpid(),
             started=self._started,
             before=before,

@@ -1,11 +1,10 @@
 """Lines for events that will not encode, or would be too long: marked, never lost."""
 
-import hashlib
 from typing import Any
 
 import msgspec
 
-from eventbus.event import HEADER, UNREADABLE, Event, encode
+from eventbus.event import HEADER, UNREADABLE, Event, decode, encode
 
 __all__ = ["EVENT_BYTES_MOST", "cut_line", "encode_each", "fallback_line"]
 
@@ -31,7 +30,8 @@ def encode_each(items: list[Any]) -> tuple[list[bytes], int]:
 
 def fallback_line(event: Event, error: Exception) -> bytes:
     """The event's header, what of its payload encodes, and text for the rest."""
-    record: dict[str, Any] = {"kind": _text(event.kind)}
+    kind = _text(event.kind)
+    record: dict[str, Any] = {"kind": "unknown:unknown" if kind.startswith("bus:") else kind}
     marks: dict[str, str] = {}
     for name in event.__struct_fields__:
         value = getattr(event, name, None)
@@ -61,14 +61,23 @@ def _text(value: str) -> str:
 def cut_line(line: bytes) -> bytes:
     """A line that is too long, with its long texts cut; their length and digest are kept."""
     try:
-        record = msgspec.json.decode(line)
+        record = {word: _cut_word(value) for word, value in msgspec.json.decode(line).items()}
     except UNREADABLE:
-        return msgspec.json.encode({"kind": "unknown:unknown", "cut": _cut_mark(line)})
-    cut = msgspec.json.encode(_cut(record, TEXT_MOST))
-    if len(cut) <= EVENT_BYTES_MOST:
-        return cut
+        event = decode(line)
+        record = {"kind": event.kind, "id": event.id, "ts": event.ts}
+    else:
+        cut = msgspec.json.encode(record)
+        if len(cut) <= EVENT_BYTES_MOST:
+            return cut
     kept = {word: record[word] for word in ("kind", *HEADER) if word in record}
     return msgspec.json.encode({**kept, "cut": _cut_mark(line)})
+
+
+def _cut_word(value: Any) -> Any:
+    try:
+        return _cut(value, TEXT_MOST)
+    except RecursionError:  # nested deeper than we go
+        return {"cut": _cut_mark(msgspec.json.encode(value))}
 
 
 def _cut(value: Any, most: int) -> Any:
@@ -83,4 +92,6 @@ def _cut(value: Any, most: int) -> Any:
 
 
 def _cut_mark(raw: bytes) -> dict[str, Any]:
+    import hashlib  # slow to import, and seldom needed
+
     return {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}

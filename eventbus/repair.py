@@ -1,6 +1,5 @@
 """Cutting the torn end off a segment whose writer has died."""
 
-import hashlib
 import os
 from contextlib import suppress
 
@@ -91,6 +90,8 @@ def _as_closing(line: bytes) -> BusEnded | None:
 
 def _keep_aside(fd: int, segment: Segment, start: int, stop: int, disk: Disk) -> str:
     """Copy the torn end beside the segment; its digest. A failure to copy is no reason to stop."""
+    import hashlib  # slow to import, and seldom needed
+
     digest = hashlib.sha256()
     beside = segment.path.with_name(f"{segment.path.stem}.{start}.torn")
     copy = -1

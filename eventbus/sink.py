@@ -5,13 +5,9 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
 from datetime import datetime
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
@@ -29,10 +25,12 @@ __all__ = [
     "Place",
     "Refused",
     "Sink",
-    "SinkThread",
     "find_sink",
     "installed_sinks",
 ]
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINT_GROUP = "eventbus.sinks"
 
@@ -215,8 +213,10 @@ class NamedSink(msgspec.Struct, frozen=True, kw_only=True):
         return self.name or self.use
 
 
-def installed_sinks() -> dict[str, EntryPoint]:
+def installed_sinks() -> "dict[str, EntryPoint]":
     """Every sink that can be asked for by name."""
+    from importlib.metadata import entry_points  # slow to import, and only names need it
+
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
@@ -250,39 +250,3 @@ def read_settings(wanted: type[Any], given: Mapping[str, Any], *, of: str) -> An
         return msgspec.convert(dict(given), wanted)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{of}: {error}") from error
-
-
-class SinkThread(Executor):
-    """One daemon thread that runs a sink's blocking calls in order.
-
-    Unlike the standard pool it never keeps the interpreter from ending, and
-    it still takes work while the interpreter ends.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        future: Future[Any] = Future()
-        self._calls.put((future, lambda: fn(*args, **kwargs)))
-        return future
-
-    def _run(self) -> None:
-        while (call := self._calls.get()) is not None:
-            future, function = call
-            if future.set_running_or_notify_cancel():
-                _settle(future, function)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._calls.put(None)
-        if wait:
-            self._thread.join()
-
-
-def _settle(future: "Future[Any]", function: Callable[[], Any]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - the future carries it to whoever waits
-        future.set_exception(error)

@@ -4,16 +4,19 @@ from typing import Any
 
 import msgspec
 
-from eventbus.event import Event, UnknownEvent, decode, decode_batch, encode_lines
+from eventbus.event import Event, ReadyLine, UnknownEvent, decode, decode_batch, encode_lines
 from eventbus.events.log import LogLine
 from eventbus.kinds import KindFilter
+from eventbus.poison import encode_each
 from eventbus.sink import Place
 
 __all__ = ["Stretch"]
 
 _NEXT_HEAD = b'\n{"kind":"'
-_BY_EVENT = (LogLine, UnknownEvent, msgspec.Raw)
+_BY_EVENT = (LogLine, ReadyLine, UnknownEvent, msgspec.Raw)
 """What says its kind only one by one."""
+_LINES = (ReadyLine, msgspec.Raw)
+"""What was encoded when it was emitted."""
 
 
 class Stretch:
@@ -58,7 +61,7 @@ class Stretch:
     @property
     def blob(self) -> bytes:
         if self._blob is None:
-            self._blob = encode_lines(self._items or [])
+            self._blob = _encoded(self._items or [])
         return self._blob
 
     @property
@@ -85,9 +88,9 @@ class Stretch:
         if self._items is None:
             events = decode_batch(self.blob)
             return events if len(events) == self.count else [decode(line) for line in self.lines]
-        if msgspec.Raw not in self.types:
+        if self.types.isdisjoint(_LINES):
             return self._items
-        return [decode(bytes(item)) if type(item) is msgspec.Raw else item for item in self._items]
+        return [_event_of(item) for item in self._items]
 
     def cut(self, most: int) -> tuple["Stretch", "Stretch"]:
         """Its first `most` records, and the others."""
@@ -143,6 +146,20 @@ class Stretch:
         blob = self.blob
         heads = blob.count(_NEXT_HEAD) + blob.startswith(_NEXT_HEAD[1:])
         return heads == self.count and b'{"kind":"bus:' not in blob
+
+
+def _encoded(items: list[Any]) -> bytes:
+    try:
+        return encode_lines(items)
+    except Exception:  # noqa: BLE001  one of them will not encode; each is tried alone
+        lines, _ = encode_each(items)
+        return b"".join(line + b"\n" for line in lines)
+
+
+def _event_of(item: Any) -> Event:
+    if type(item) is ReadyLine:
+        return decode(item.line)
+    return decode(bytes(item)) if type(item) is msgspec.Raw else item
 
 
 def _class_answer(each: type, wanted: KindFilter) -> bool | None:

@@ -1,19 +1,21 @@
 """The app's side of the bus: subscriptions and handlers."""
 
-import inspect
-import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from eventbus.apploop import AppLoop, Ticket, settle, ticket
 from eventbus.event import Event
 from eventbus.events.bus import GapLeft
 from eventbus.events.error import ErrorRaised
 from eventbus.scope import Scope, because_of
-from eventbus.sink import Batch, Home, Sink, SinkThread
+from eventbus.sink import Batch, Home, Sink
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from eventbus.sinkthread import SinkThread
 
 __all__ = ["Handler", "HandlerSink", "Subscription"]
 
@@ -110,6 +112,7 @@ class HandlerSink(Sink):
 
     async def write(self, batch: Batch) -> None:
         import asyncio  # the lanes' loop runs it already
+        from concurrent.futures import Future
 
         done: Future[None] = Future()
         if self._app is None:
@@ -122,6 +125,8 @@ class HandlerSink(Sink):
         import asyncio
 
         if self._thread is None:
+            from eventbus.sinkthread import SinkThread  # only where no loop runs
+
             self._thread = SinkThread(f"eventbus-handler-{self.name}")
         return self._thread.submit(asyncio.run, self._handle_all(events))
 
@@ -142,11 +147,13 @@ class HandlerSink(Sink):
     async def _handle(self, event: Event) -> None:
         with because_of(event.id):
             outcome = self._handler(event)
-            if inspect.isawaitable(outcome):
+            if hasattr(outcome, "__await__"):
                 await outcome
 
     def _record(self, event: Event, error: Exception) -> None:
         self.failures += 1
+        import traceback  # only where one fails
+
         source = f"handler:{self.name}"
         if self._home is None or event.scope.source == source:
             return  # a handler of errors that fails on its own error would never end

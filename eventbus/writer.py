@@ -10,7 +10,7 @@ import msgspec
 from eventbus.apploop import Ticket, settle
 from eventbus.clock import Clock
 from eventbus.errors import NotKept
-from eventbus.event import Event, UnknownEvent, encode_lines
+from eventbus.event import Event, ReadyLine, UnknownEvent, encode_lines
 from eventbus.events.bus import GapLeft
 from eventbus.inbox import Inbox
 from eventbus.journal import Journal
@@ -215,6 +215,8 @@ class Writer:
         for start in range(0, len(items), self._slice):
             part: list[Any] | None = items[start : start + self._slice]
             blob, types = None, set(map(type, part or ()))
+            if ReadyLine in types:
+                poison += sum(type(item) is ReadyLine for item in part or ())
             if self.journal is not None or self._redactor is not None:
                 blob, part, bad = self._encode_slice(part or [])
                 poison += bad
@@ -331,7 +333,7 @@ def _cut_long_lines(blob: bytes) -> tuple[bytes, bool]:
     return b"\n".join(whole), True
 
 
-_critical: dict[type, bool] = {msgspec.Raw: False, UnknownEvent: False}
+_critical: dict[type, bool] = {msgspec.Raw: False, ReadyLine: False, UnknownEvent: False}
 
 
 def is_critical(event_class: type[Event]) -> bool:
