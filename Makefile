@@ -17,11 +17,11 @@ SETUP = python=$$($(FIND_PYTHON)); \
 	"$$python" scripts/install.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint format types contracts docs check wheel surface pages bench chaos soak \
-	fuzz lock clean
+.PHONY: help run test quick lint format types contracts docs check wheel surface pages bench reliability \
+	chaos soak fuzz lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run:  ## record into .state here: eventbus up, until Ctrl-C (ARGS="--help" for more)
 	@$(SETUP) run
@@ -68,13 +68,20 @@ surface:  ## write down the public surface anew, for review in the diff
 	@$(SETUP) test
 	$(PY) -m scripts.surface > tests/surface.txt
 
-pages: surface  ## generate docs/events.md, docs/cli.md and the public surface anew
+pages: surface  ## generate docs/events.md, cli.md, reliability.md and the public surface anew
 	$(PY) -m scripts.generate_events_page > docs/events.md
 	$(PY) -m scripts.generate_cli_page
+	$(PY) -m scripts.generate_reliability_page
 
 bench:  ## python -m benchmarks (ARGS="emit --json out.json")
 	@$(SETUP) bench
 	$(PY) -m benchmarks $(ARGS)
+
+reliability:  ## try every promise and write docs/reliability.md (EVENTBUS_LONG=1: the long counts)
+	@$(SETUP) test
+	$(PYTEST) tests/reliability $(if $(EVENTBUS_LONG),-o timeout=86400) \
+	  --reliability-json docs/reliability.json $(ARGS); outcome=$$?; \
+	  $(PY) -m scripts.generate_reliability_page && exit $$outcome
 
 # The long forms: no bound on one test but a day, and every count at its long-run target.
 LONG = EVENTBUS_LONG=1 $(PYTEST) -o timeout=86400
