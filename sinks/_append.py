@@ -93,8 +93,8 @@ class Appender:
         return self._disk.pread(self._open_fd(), left if most is None else min(most, left), start)
 
     def last_line(self) -> bytes:
-        """Its last whole line, or the beginning of it."""
-        end = self.line_end_before(self.size)
+        """Its last whole line, or the beginning of it; the torn one if there is no other."""
+        end = self.line_end_before(self.size) or self.size
         start = self.line_end_before(max(0, end - 1))
         return self._disk.pread(self._open_fd(), min(end - start, _WINDOW), start)
 
@@ -146,7 +146,8 @@ class Appender:
         """Let the descriptor go, for good or until the file is used again."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._disk.close(fd)
+            with suppress(OSError):  # what it has to say, a sync says as well
+                self._disk.close(fd)
 
     def __repr__(self) -> str:
         return f"Appender({str(self.path)!r}, size={self.size})"

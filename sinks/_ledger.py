@@ -34,7 +34,7 @@ class Ledger:
         """None until a record says one."""
         self.goes_by_cursor = False
         """True when the lane asked for it: what is cut will be handed over again."""
-        self.names_changed = False
+        self.names_changed = True
         """True while a power cut could take a name away."""
         self.hold_seconds = 0.0
         """For the next run: how long nothing is to be pruned yet."""
@@ -61,6 +61,8 @@ class Ledger:
         self.cursor, self.hold_seconds = resume.cursor, records[-1].hold_seconds
         if not records[-1].is_synced or _is_too_long(resume, found):
             self._cut_back(resume, found)
+        else:
+            self._marks = {mark.inode: mark for mark in records[-1].files if mark.inode in found}
         return records[-1].seen
 
     def _find(self, names: Iterable[str]) -> dict[int, Found]:
@@ -96,6 +98,7 @@ class Ledger:
         if file.inode not in self._marks:
             self.mark(file)
             self._book.append(self._record())
+            self._sync_book()  # once a file: a power cut must not keep lines of an unknown one
         return file
 
     def append(self, file: Appender, piece: bytes) -> None:
@@ -201,8 +204,10 @@ class Ledger:
         if self.names_changed:
             self._disk.sync_directory(self._directory)
             self.names_changed = False
-        self._let_go(in_use)
+        lets_go = self._let_go(in_use)
         self._save_synced()
+        if lets_go or self._clock.monotonic() - self._book_synced >= CURSOR_SYNC_SECONDS:
+            self._sync_book()
 
     def _sync_file(self, file: Appender) -> None:
         if not file.sync_failed:
@@ -240,11 +245,20 @@ class Ledger:
         self.files[file.path] = copy
         self.names_changed = True
 
-    def _let_go(self, in_use: Container[Path]) -> None:
-        for path, file in list(self.files.items()):
-            mark = self._marks.get(file.inode)
-            if path not in in_use and mark is not None and mark.size == file.size:
-                self.drop(path)
+    def _let_go(self, in_use: Container[Path]) -> bool:
+        """Have no more to do with files that are done; they may be packed from now on."""
+        done = [
+            path
+            for path, file in self.files.items()
+            if path not in in_use and self._is_committed(file)
+        ]
+        for path in done:
+            self.drop(path)
+        return bool(done)
+
+    def _is_committed(self, file: Appender) -> bool:
+        mark = self._marks.get(file.inode)
+        return mark is not None and mark.size == file.size
 
     def _save_synced(self) -> None:
         last = self._book.last
@@ -252,17 +266,20 @@ class Ledger:
             record = self._record(is_synced=True)
             save = self._book.restart if self._book.size > CURSOR_LOG_BYTES else self._book.append
             save(record)
-        now = self._clock.monotonic()
-        if now - self._book_synced >= CURSOR_SYNC_SECONDS:
+
+    def _sync_book(self) -> None:
+        try:
             self._book.sync()
-            self._book_synced = now
+        except OSError:
+            self._book.restart(self._book.last or self._record())
+        self._book_synced = self._clock.monotonic()
 
     def close(self) -> None:
         """Sync what is open, and let every file go."""
         try:
             if self.files:
                 self.sync(in_use=self.files)
-            self._book.sync()
+            self._sync_book()
         finally:
             for file in self.files.values():
                 file.close()

@@ -68,6 +68,7 @@ class CursorLog:
                     str(path),
                 )
             self.records = _records_in(self._file.read(0))
+            self._is_named = bool(self.records)
         except BaseException:
             self._file.close()
             raise
@@ -108,10 +109,18 @@ class CursorLog:
         file.path = self.path
         self._file = file
         self.records = [record]
+        self._is_named = False
+        self._sync_name()
 
     def sync(self) -> None:
         """Return when the records are on the disk."""
         self._file.sync()
+        self._sync_name()
+
+    def _sync_name(self) -> None:
+        if not self._is_named:
+            self._disk.sync_directory(self.path.parent)
+            self._is_named = True
 
     def close(self) -> None:
         self._file.close()

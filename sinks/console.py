@@ -13,7 +13,8 @@ import msgspec
 from eventbus.event import Event
 from eventbus.formats import flat
 from eventbus.formats.visible import visible
-from eventbus.sink import Batch, Home, Sink, SinkThread, read_settings
+from eventbus.sink import Batch, Home, Sink, read_settings
+from eventbus.sinkthread import SinkThread
 
 __all__ = ["ConsoleSettings", "ConsoleSink", "wants_colour"]
 

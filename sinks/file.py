@@ -17,7 +17,8 @@ from aiofiles.os import wrap
 from eventbus.errors import SettingsError
 from eventbus.formats.shapes import SHAPES, Shape
 from eventbus.segments import Series, load_zstd
-from eventbus.sink import Batch, Cursor, Home, Sink, SinkThread, read_settings
+from eventbus.sink import Batch, Cursor, Home, Sink, read_settings
+from eventbus.sinkthread import SinkThread
 from sinks._shelf import Parcel, Rules, Shelf
 
 __all__ = [
@@ -69,6 +70,7 @@ class FileSink(Sink):
         self.shape = _shape_of(settings)
         self.kinds = settings.kinds if settings.kinds is not None else self.shape.kinds
         _check(settings)
+        self._home = Home(None)
         self._thread: SinkThread | None = None
         self._shelf: Shelf | None = None
 
@@ -110,7 +112,8 @@ class FileSink(Sink):
 
     async def sync(self) -> None:
         """Return when every line is on the disk."""
-        await self._on_shelf(Shelf.sync)
+        if self._shelf is not None:
+            await self._on_shelf(Shelf.sync)
 
     async def close(self) -> None:
         """Sync, and let the files and the thread go."""
