@@ -152,8 +152,10 @@ class EventBus(Intake):
         return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
 
     def _flushed(self, until: Level, is_kept: bool, lanes: dict[str, bool]) -> Flushed:
-        here = list(self._lanes.lanes) if self._lanes is not None else []
-        told = {name: lanes.get(name, False) for name in here}
+        told = {} if self._lanes is None else self._lanes.reached(self._lanes.end)
+        if until == "synced" or not is_kept:  # having it all is not enough
+            told = {name: lanes.get(name, False) for name in told}
+        told.update(lanes)
         return Flushed(reached=is_kept and all(told.values()), until=until, lanes=told)
 
     # --- lanes -----------------------------------------------------------------------

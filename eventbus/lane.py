@@ -79,7 +79,7 @@ class Lane:
         self.moved = asyncio.Event()
         """Set whenever the cursor has moved."""
         self.is_open = False
-        self.is_ending = False
+        self.is_over = False
         self._home = home
         self._clock: Clock = home.clock
         self._disk: Disk = home.disk
@@ -242,17 +242,23 @@ class Lane:
             self.delivery.last_error = f"close: {type(error).__name__}: {error}"[:300]
         finally:
             self.is_open = False
+            self.is_over = True
+            self.moved.set()
             if self.backlog is not None:
                 self.backlog.close()
 
-    async def reach(self, place: Place) -> None:
-        """Return when this lane has done all of this process's events up to there."""
-        while not self._has_reached(place):
+    async def reach(self, place: Place) -> bool:
+        """Return once all of this process's events up to there are done; False if it ended first."""
+        while not self.has_reached(place):
+            if self.is_over:
+                return False
             self.moved.clear()
             self.news.set()
             await self.moved.wait()
+        return True
 
-    def _has_reached(self, place: Place) -> bool:
+    def has_reached(self, place: Place) -> bool:
+        """True when all of this process's events up to there are done."""
         own = self.backlog.own if self.backlog is not None else None
         if own is None:
             return False

@@ -381,16 +381,24 @@ class LaneLoop:
         if not self._soon(lambda: asyncio.ensure_future(self._reach(place, sync, tickets))):
             settle(tickets, {})
 
+    def reached(self, place: Place) -> dict[str, bool]:
+        """Which lanes served here have done all up to there by now."""
+        return {name: lane.has_reached(place) for name, lane in list(self.lanes.items())}
+
     async def _reach(self, place: Place, sync: bool, tickets: list[Ticket]) -> None:
         lanes = self._ours()
-        reached = await asyncio.gather(*(self._reach_one(lane, place, sync) for lane in lanes))
-        settle(tickets, dict(zip((lane.name for lane in lanes), reached, strict=True)))
+        told: dict[str, bool] = {}
+        try:
+            reached = await asyncio.gather(*(self._reach_one(lane, place, sync) for lane in lanes))
+            told = dict(zip((lane.name for lane in lanes), reached, strict=True))
+        finally:
+            settle(tickets, told)
 
     async def _reach_one(self, lane: Lane, place: Place, sync: bool) -> bool:
-        await lane.reach(place)
-        if sync:
+        is_done = await lane.reach(place)
+        if is_done and sync:
             await lane.sync()
-        return True
+        return is_done
 
     def _ours(self) -> list[Lane]:
         return list(self.lanes.values())
@@ -416,6 +424,7 @@ class LaneLoop:
         finally:
             if not told.done():
                 told.set_result({})
+            await _cancel_the_others()
             asyncio.get_running_loop().stop()
 
     async def _drain(self, place: Place, grace: float) -> list[str]:
@@ -477,6 +486,15 @@ class LaneLoop:
         self._roll_call = threading.Lock()
         self._is_armed, self._is_ending = True, False
         self._resident_fd = -1
+
+
+async def _cancel_the_others() -> None:
+    """Let nobody wait for a loop that ends."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=LAST_BREATH)
 
 
 _NOTHING = LaneStatistics(seen=0, delivered=0, filtered=0, dead=0, pruned=0, lag=0)
