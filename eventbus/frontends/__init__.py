@@ -1,0 +1,1 @@
+"""What people and programs meet: they parse, ask and format."""

@@ -1,0 +1,62 @@
+"""Exit codes, and the one sentence an expected error becomes."""
+
+import click
+
+from eventbus.errors import DefinitionError, EventBusError, SettingsError, SinkNotFound
+
+__all__ = [
+    "CODES",
+    "FINDING",
+    "INTERRUPTED",
+    "OK",
+    "PIPE_CLOSED",
+    "STATE_UNUSABLE",
+    "TORN",
+    "WRONG_USE",
+    "explain",
+]
+
+OK = 0
+FINDING = 1
+WRONG_USE = 2
+STATE_UNUSABLE = 3
+TORN = 4
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+CODES = {
+    OK: "all went well",
+    FINDING: "something was found: altered or missing records, events that were not kept",
+    WRONG_USE: "wrong use: an option, a setting or a name that is not allowed",
+    STATE_UNUSABLE: "the state directory cannot be used, or another process serves it",
+    TORN: "`verify` found nothing but the torn end of a writer that died",
+    INTERRUPTED: "interrupted before the work was done",
+    PIPE_CLOSED: "whoever read the output closed it",
+}
+"""Every exit code, and what it says."""
+
+
+def explain(error: Exception) -> tuple[int, str] | None:
+    """The exit code of an expected error and its sentence; None when nobody expected it."""
+    if isinstance(error, click.UsageError):
+        return WRONG_USE, _usage_sentence(error)
+    if isinstance(error, click.ClickException):
+        return WRONG_USE, _lower(error.format_message())
+    if isinstance(error, SettingsError | DefinitionError | SinkNotFound):
+        return WRONG_USE, str(error)
+    if isinstance(error, EventBusError):
+        return STATE_UNUSABLE, str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f" {str(error.filename)!r}" if error.filename else ""
+        return STATE_UNUSABLE, f"cannot use{where}: {_lower(error.strerror)}"
+    return None
+
+
+def _usage_sentence(error: click.UsageError) -> str:
+    command = error.ctx.command_path if error.ctx is not None else "eventbus"
+    sentence = _lower(error.format_message()).rstrip(".")
+    return f"{sentence}; '{command} --help' shows what is allowed"
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

@@ -1,0 +1,186 @@
+"""Is the journal whole: whole lines, the counts its records say, every hole declared."""
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.event import UNREADABLE
+from eventbus.replay import READ_BYTES, valid_end
+from eventbus.segment import Segment, segments_by_writer, segments_in
+
+__all__ = ["Finding", "Gap", "Verified", "verify_journal"]
+
+FINDINGS_MOST = 1_000
+"""Findings that are listed; a ruined segment would give one a line."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is not as it was written."""
+
+    segment: str
+    line: int | None
+    """Counted from 1; None: the segment as a whole."""
+    what: str
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A hole that the bus itself declared."""
+
+    reason: str
+    count: int
+    lane: str | None = None
+    """None when nobody has the events."""
+
+
+class Verified(msgspec.Struct, kw_only=True):
+    """What was read, and what was found."""
+
+    segments: int = 0
+    writers: int = 0
+    records: int = 0
+    bytes: int = 0
+    being_written: int = 0
+    """Segments whose writer lives; their last line may be on its way."""
+    findings: list[Finding] = []
+    findings_left_out: int = 0
+    torn: list[Finding] = []
+    """Ends that a dead writer left half-written; the next one to open the journal cuts them."""
+    cut: list[str] = []
+    """Torn ends that were cut before, kept beside the journal."""
+    gaps: list[Gap] = []
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.findings
+
+    def find(self, segment: Segment, line: int | None, what: str) -> None:
+        if len(self.findings) < FINDINGS_MOST:
+            self.findings.append(Finding(segment.name, line, what))
+        else:
+            self.findings_left_out += 1
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """What is asked of any record; bookkeeping says more."""
+
+    kind: str
+    writer: str | None = None
+    before: int | None = None
+    reason: str | None = None
+    count: int | None = None
+    lane: str | None = None
+
+
+_read_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_read_record = msgspec.json.Decoder(_Record).decode
+_BOOKKEEPING = (b'{"kind":"bus:',)
+
+
+def verify_journal(state: Path, *, disk: Disk = SYSTEM_DISK) -> Verified:
+    """Read every segment of a state directory; nothing is changed."""
+    directory = state / "journal"
+    verified = Verified(cut=sorted(n for n in disk.names(directory) if n.endswith(".torn")))
+    for segments in segments_by_writer(segments_in(directory, disk)).values():
+        verified.writers += 1
+        _Writer(verified, disk).check(segments)
+    return verified
+
+
+class _Writer:
+    """One writer's segments in order, and how many records it has by now."""
+
+    def __init__(self, verified: Verified, disk: Disk) -> None:
+        self._verified = verified
+        self._disk = disk
+        self._records: int | None = None
+        """None until a record has said how many stand before it."""
+
+    def check(self, segments: list[Segment]) -> None:
+        for segment, after in [*pairwise(segments), (segments[-1], None)]:
+            self._verified.segments += 1
+            try:
+                self._check_segment(segment, after)
+            except OSError as error:
+                self._verified.find(segment, None, f"cannot be read: {error.strerror}")
+
+    def _check_segment(self, segment: Segment, after: Segment | None) -> None:
+        number = 0
+        for number, line in enumerate(self._lines(segment, after), 1):
+            self._verified.records += 1
+            self._check_line(segment, number, line)
+        if number == 0 and not self._is_live(segment):
+            self._verified.find(segment, None, "holds no record")
+
+    def _lines(self, segment: Segment, after: Segment | None) -> Iterator[bytes]:
+        """The whole lines that count; an end without a newline is judged."""
+        stop = valid_end(segment, after, self._disk)
+        fd = self._disk.open(segment.path, os.O_RDONLY)
+        rest, offset = b"", 0
+        try:
+            while True:
+                size = READ_BYTES if stop is None else min(READ_BYTES, stop - offset)
+                part = self._disk.pread(fd, size, offset) if size > 0 else b""
+                if not part:
+                    break
+                offset += len(part)
+                *lines, rest = (rest + part).split(b"\n")
+                yield from lines
+        finally:
+            self._disk.close(fd)
+        self._verified.bytes += offset
+        if stop is not None and offset < stop:
+            self._verified.find(segment, None, f"is {stop - offset} bytes shorter than it was")
+        if (after is None or rest) and self._is_live(segment):
+            self._verified.being_written += 1
+        elif rest:
+            what = f"ends in {len(rest)} bytes of a line that was not finished"
+            self._verified.torn.append(Finding(segment.name, None, what))
+
+    def _check_line(self, segment: Segment, number: int, line: bytes) -> None:
+        try:
+            if not line.startswith(_BOOKKEEPING):
+                _read_any(line)
+                record = None
+            else:
+                record = _read_record(line)
+        except UNREADABLE:
+            self._verified.find(segment, number, f"is no record: {line[:40]!r}")
+            record = None
+        if number == 1 and (record is None or record.kind != "bus:open"):
+            self._verified.find(segment, number, "is no bus:open, which begins every segment")
+        if record is not None:
+            self._check_record(segment, number, record)
+        if self._records is not None:
+            self._records += 1
+
+    def _check_record(self, segment: Segment, number: int, record: _Record) -> None:
+        if record.kind == "bus:gap":
+            gap = Gap(reason=record.reason or "", count=record.count or 0, lane=record.lane)
+            self._verified.gaps.append(gap)
+        if record.kind not in ("bus:open", "bus:close"):
+            return
+        if record.writer != segment.writer:
+            self._verified.find(segment, number, f"is of another writer: {record.writer!r}")
+        if record.before is None or record.before < 0:  # closed by somebody who had not counted
+            return
+        if self._records is not None and record.before != self._records:
+            self._verified.find(segment, number, _miscount(self._records, record.before))
+        self._records = record.before
+
+    def _is_live(self, segment: Segment) -> bool:
+        """True while its writer holds the segment's lock."""
+        fd = self._disk.open(segment.path, os.O_RDONLY)
+        try:
+            return not self._disk.lock(fd)
+        finally:
+            self._disk.close(fd)
+
+
+def _miscount(found: int, said: int) -> str:
+    if said > found:
+        return f"says {said} records stand before it, where {found} do: {said - found} are missing"
+    return f"says {said} records stand before it, where {found} do: {found - said} were added"
