@@ -173,7 +173,7 @@ async def test_a_slow_job_delays_no_other_and_never_runs_twice_at_once() -> None
         go_on.set()
     heartbeat.tell()
 
-    assert runs == ["slow", "quick", "quick", "quick"]
+    assert sorted(runs) == ["quick", "quick", "quick", "slow"]
     told = [(run.name, run.status) for run in bus.runs() if run.name == "slow"]
     assert told == [("slow", "skipped"), ("slow", "success")]
 
