@@ -79,12 +79,12 @@ bench:  ## python -m benchmarks (ARGS="emit --json out.json")
 
 reliability:  ## try every promise and write docs/reliability.md (EVENTBUS_LONG=1: the long counts)
 	@$(SETUP) test
-	$(PYTEST) tests/reliability $(if $(EVENTBUS_LONG),-o timeout=86400) \
+	$(PYTEST) tests/reliability $(if $(EVENTBUS_LONG),-o timeout=86400 -o faulthandler_timeout=0) \
 	  --reliability-json docs/reliability.json $(ARGS); outcome=$$?; \
 	  $(PY) -m scripts.generate_reliability_page && exit $$outcome
 
 # The long forms: no bound on one test but a day, and every count at its long-run target.
-LONG = EVENTBUS_LONG=1 $(PYTEST) -o timeout=86400
+LONG = EVENTBUS_LONG=1 $(PYTEST) -o timeout=86400 -o faulthandler_timeout=0
 
 chaos:  ## long: kills, power cuts, full disks, broken files
 	@$(SETUP) test
