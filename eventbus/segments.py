@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -295,12 +295,24 @@ def _open_if(path: Path, inode: int | None, disk: Disk) -> IO[bytes] | None:
 
 
 def _parts_of(file: IO[bytes], *, is_packed: bool) -> Iterator[bytes]:
+    packed = iter(lambda: file.read(READ_BYTES), b"")
     if not is_packed:
-        yield from iter(lambda: file.read(READ_BYTES), b"")
+        yield from packed
         return
     zstd = load_zstd()
-    with suppress(EOFError, zstd.ZstdError), zstd.ZstdFile(file) as unpacked:
-        yield from iter(lambda: unpacked.read(READ_BYTES), b"")
+    with suppress(zstd.ZstdError):
+        yield from _unpacked(packed, zstd.ZstdDecompressor)
+
+
+def _unpacked(packed: Iterator[bytes], new_frame: Callable[[], Any]) -> Iterator[bytes]:
+    """What the frames hold, no more at a time than is read of a plain file."""
+    frame = new_frame()
+    for part in packed:
+        while part or not frame.needs_input:
+            yield frame.decompress(part, READ_BYTES)
+            part = b""
+            if frame.eof:
+                part, frame = frame.unused_data, new_frame()
 
 
 def load_zstd() -> Any:

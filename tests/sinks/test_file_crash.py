@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -288,7 +289,7 @@ def test_a_disk_that_fails_for_a_while_loses_nothing(
     for nth in (1, 2, 3, 5, 8, 13):
         disk = QuickDisk()
         desk = desk_for(story, tmp_path / str(nth), disk)
-        run(insist(desk, story, fail=lambda disk=disk, nth=nth: fail_a_while(disk, operation, nth)))
+        run(insist(desk, story, fail=partial(fail_a_while, disk, operation, nth)))
 
         told_once(desk, story)
 
