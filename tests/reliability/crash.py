@@ -16,7 +16,14 @@ from tests.reliability.numbered import Producer, faults
 from tests.reliability.nursery import ACKNOWLEDGEMENT
 from tests.reliability.orders import Order, Outcome
 
-__all__ = ["Nursery", "damage_a_tail", "faults_after", "kill_cold", "open_nursery", "reopened"]
+__all__ = [
+    "Nursery",
+    "damage_a_tail",
+    "faults_after",
+    "kill_cold",
+    "open_nursery",
+    "reopened",
+]
 
 ROOT = Path(__file__).parents[2]
 _MODULE = "tests.reliability.nursery"

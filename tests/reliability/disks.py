@@ -14,6 +14,7 @@ __all__ = [
     "FickleDisk",
     "ForgetfulDisk",
     "HungDisk",
+    "MoodyDisk",
     "RetryingDisk",
     "SmallDisk",
     "is_segment",
@@ -33,8 +34,14 @@ class ForgetfulDisk(Disk):
     forgets the bytes it could not write, and the next sync says all is well.
     """
 
-    def __init__(self, *, fails: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        *,
+        fails: Callable[[], bool] = lambda: False,
+        fails_to_name: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._fails = fails
+        self._fails_to_name = fails_to_name
         self._lock = threading.RLock()
         self._paths: dict[int, Path] = {}
         self._safe: dict[Path, int] = {}
@@ -95,7 +102,7 @@ class ForgetfulDisk(Disk):
 
     def sync_directory(self, path: Path) -> None:
         with self._lock:
-            if self._fails():
+            if self._fails_to_name():
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             self._unnamed = {file for file in self._unnamed if file.parent != path}
 
@@ -253,3 +260,50 @@ class SmallDisk(Disk):
         if self.room <= 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return min(wanted, self.room)
+
+
+class MoodyDisk(HungDisk):
+    """Hangs when told to, and lets so many writes, truncates or syncs of segments fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = {"write": 0, "truncate": 0, "sync": 0}
+        self._share = 0.0
+
+    def break_writes(self, times: int, *, share: float) -> None:
+        """Let the next writes fail, with that share of them done."""
+        self._left["write"], self._share = times, share
+
+    def break_truncates(self, times: int) -> None:
+        self._left["truncate"] = times
+
+    def break_syncs(self, times: int) -> None:
+        self._left["sync"] = times
+
+    def mend(self) -> None:
+        """Let all go well again."""
+        self._left = dict.fromkeys(self._left, 0)
+        self.go()
+
+    def _breaks(self, act: str, fd: int) -> bool:
+        is_due = fd in self._segments and self._left[act] > 0
+        self._left[act] -= is_due
+        return is_due
+
+    def writev(self, fd: int, buffers: Sequence[bytes]) -> int:
+        self._wait(fd)
+        if self._breaks("write", fd):
+            whole = b"".join(buffers)
+            os.write(fd, whole[: int(len(whole) * self._share)])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().writev(fd, buffers)
+
+    def truncate(self, fd: int, size: int) -> None:
+        if self._breaks("truncate", fd):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().truncate(fd, size)
+
+    def sync(self, fd: int) -> None:
+        if self._breaks("sync", fd):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync(fd)

@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
+from functools import partial
 
 from eventbus import EventBus
 from tests.reliability.numbered import numbered
@@ -88,6 +90,37 @@ def _serve_on_threads(bus: EventBus, run: int) -> None:
     bus.flush_now(until="written", timeout=10)
 
 
+def leave_a_child(state: str, count: int) -> None:
+    """End in good order while a forked child lives on, that never emits, for `count` seconds."""
+    with EventBus(state, sinks=["jsonl"]) as bus:
+        emit_some(bus, 0)
+        bus.flush_now(timeout=10)
+        if os.fork() == 0:
+            _let_go_of_the_terminal()
+            time.sleep(count)
+            os._exit(0)
+
+
+def _let_go_of_the_terminal() -> None:
+    """Whoever waits for the parent's output waits no longer."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3):
+        os.dup2(nowhere, fd)
+
+
+def daemonise(state: str, count: int) -> None:
+    """Go on as a forked child while the parent leaves, and serve the lanes from there."""
+    bus = EventBus(state, sinks=["jsonl"]).open()
+    emit_some(bus, 0)
+    bus.flush_now(timeout=10)
+    if os.fork():
+        os._exit(0)
+    emit_some(bus, 1)
+    time.sleep(count)
+    bus.close()
+    os._exit(0)
+
+
 def by_multiprocessing(way: str, state: str, count: int) -> None:
     """Children started by multiprocessing; with fork they inherit the parent's bus."""
     context = multiprocessing.get_context(way)
@@ -117,12 +150,13 @@ def _open_own(state: str, run: int) -> None:
 def main() -> None:
     """Run the way that was asked for."""
     way, state, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    if way == "os.fork":
-        fork(state, count)
-    elif way == "prefork":
-        prefork(state, count)
-    else:
-        by_multiprocessing(way, state, count)
+    ways = {
+        "os.fork": fork,
+        "prefork": prefork,
+        "leave a child": leave_a_child,
+        "daemonise": daemonise,
+    }
+    ways.get(way, partial(by_multiprocessing, way))(state, count)
 
 
 if __name__ == "__main__":

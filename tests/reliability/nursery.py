@@ -142,6 +142,8 @@ def raise_writer(order: Order) -> Outcome:
     os.close(wire)
     try:
         said = _listen(heard, order)
+        if order.after_first and not said:
+            _give_up(pid, "was told nothing is safe")
         _end(order, pid, pull)
         later = _listen_to_the_end(heard, pid)
     finally:
@@ -173,7 +175,6 @@ def _be_writer(order: Order, says: int, wire: int) -> NoReturn:
 
 def _disk_of(order: Order) -> Disk:
     chance = random.Random(order.run)
-    fails = lambda: chance.random() < order.sync_failures  # noqa: E731
     if order.disk == "without recovery":
         setattr(eventbus.journal, "repair_tail", _leave_the_tail)  # noqa: B010 - not exported
     if order.disk in ("plain", "without recovery"):
@@ -184,7 +185,10 @@ def _disk_of(order: Order) -> Disk:
         "without names": DiskWithoutNames,
         "retrying": RetryingDisk,
     }
-    return kinds[order.disk](fails=fails)
+    return kinds[order.disk](
+        fails=lambda: chance.random() < order.sync_failures,
+        fails_to_name=lambda: chance.random() < order.name_failures,
+    )
 
 
 def _leave_the_tail(fd: int, segment: Segment, disk: Disk) -> Tail:
@@ -235,9 +239,13 @@ def _listen_to_the_end(heard: int, pid: int) -> bytes:
             if not part:
                 return said
             said += part
+    return _give_up(pid, "did not end")
+
+
+def _give_up(pid: int, why: str) -> NoReturn:
     os.kill(pid, signal.SIGUSR2)  # it says on stderr where each thread stands
     time.sleep(0.5)
-    raise RuntimeError(f"the writer did not end within {PATIENCE} s")
+    raise RuntimeError(f"the writer {why} within {PATIENCE} s")
 
 
 def _end(order: Order, pid: int, pull: int) -> None:

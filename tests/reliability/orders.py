@@ -30,6 +30,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     disk: Disks = "plain"
     sync_failures: float = 0.0
     """The share of syncs that fail."""
+    name_failures: float = 0.0
+    """The share of directories' syncs that fail."""
     ending: Ending = "kill"
     mount: str = ""
     """The file system to shut down."""

@@ -1,10 +1,15 @@
 """R1: an event acknowledged *written* is there after SIGKILL, once, in order."""
 
 import random
+import time
+from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from eventbus import EventBus
+from eventbus.event import decode
 from tests.reliability.counts import runs, timeout_for
 from tests.reliability.crash import (
     Nursery,
@@ -14,10 +19,12 @@ from tests.reliability.crash import (
     open_nursery,
     reopened,
 )
+from tests.reliability.numbered import Numbered, Producer, read_numbers
 from tests.reliability.orders import Order, Outcome, Style
 
 KILLS = runs(ci=500, long=20_000)
 COLD_KILLS = max(5, KILLS // 100)
+KILLS_WITH_FILES = max(5, KILLS // 10)
 KILLS_A_STATE = 10
 """Each writer finds the wreckage of those before it; more would only slow the reading."""
 
@@ -71,3 +78,31 @@ def test_the_same_holds_for_interpreters_started_cold(tmp_path: Path) -> None:
 
     assert [*reopened(tmp_path), *faults_after(tmp_path, outcomes)] == []
     assert all(outcome.acknowledged for outcome in outcomes.values())
+
+
+def _numbers_in(log: Path) -> dict[Producer, list[int]]:
+    """The numbers in a log file, in its order."""
+    found: dict[Producer, list[int]] = defaultdict(list)
+    for line in log.read_bytes().split(b"\n")[:-1]:
+        event = decode(line)
+        if isinstance(event, Numbered):
+            found[Producer(event.run, event.producer)].append(event.number)
+    return found
+
+
+@pytest.mark.timeout(timeout_for(KILLS_WITH_FILES, each=0.2))
+def test_a_log_file_has_all_of_the_journal_once_after_kills(tmp_path: Path) -> None:
+    rng = random.Random(10)
+    log = tmp_path / "logs" / "events.jsonl"
+
+    with open_nursery() as nursery:
+        for run in range(KILLS_WITH_FILES):
+            order = _order(tmp_path, run, rng, sinks=("jsonl",))
+            nursery.raise_writer(msgspec.structs.replace(order, delay=rng.uniform(0, 0.1)))
+    with EventBus(tmp_path, sinks=["jsonl"]):
+        wanted = read_numbers(tmp_path)
+        patience = time.monotonic() + 20
+        while _numbers_in(log) != wanted and time.monotonic() < patience:
+            time.sleep(0.1)
+
+    assert _numbers_in(log) == wanted

@@ -56,14 +56,31 @@ def test_what_was_acknowledged_synced_is_there_after_a_power_cut(tmp_path: Path)
                     assert _cut_some(nursery, disk, rng, part=part) == []
 
 
-@pytest.mark.timeout(timeout_for(CUTS, each=0.2))
-def test_the_same_holds_on_a_disk_that_keeps_only_what_was_synced(tmp_path: Path) -> None:
-    rng = random.Random(4)
-
+def _cut_where_little_is_kept(state: Path, rng: random.Random, **failing: float) -> list[str]:
+    """Cut the power of a `ForgetfulDisk` again and again; the first thing that is wrong."""
     with open_nursery() as nursery:
         for part in range(0, CUTS, CUTS_A_STATE):
-            state, outcomes = tmp_path / str(part), dict[int, Outcome]()
+            outcomes: dict[int, Outcome] = {}
             for run in range(CUTS_A_STATE):
-                order = _order(state, run, rng, ending="cut", disk="forgetful", sync_failures=0.1)
+                order = _order(
+                    state / str(part), run, rng, ending="cut", disk="forgetful", **failing
+                )
                 outcomes[run] = nursery.raise_writer(order)
-                assert faults_after(state, outcomes) == []
+                wrong = faults_after(state / str(part), outcomes)
+                if wrong:
+                    return wrong
+    return []
+
+
+@pytest.mark.timeout(timeout_for(CUTS, each=0.2))
+def test_the_same_holds_on_a_disk_that_keeps_only_what_was_synced(tmp_path: Path) -> None:
+    assert _cut_where_little_is_kept(tmp_path, random.Random(4), sync_failures=0.1) == []
+
+
+@pytest.mark.timeout(timeout_for(CUTS, each=0.2))
+def test_the_same_holds_where_syncing_a_new_files_name_fails_at_times(tmp_path: Path) -> None:
+    rng = random.Random(11)
+
+    wrong = _cut_where_little_is_kept(tmp_path, rng, sync_failures=0.1, name_failures=0.5)
+
+    assert wrong == []
