@@ -30,6 +30,7 @@ class Disk:
         return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
 
     def close(self, fd: int) -> None:
+        _locked.discard(fd)
         os.close(fd)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
@@ -71,6 +72,7 @@ class Disk:
 
     def lock(self, fd: int) -> bool:
         """Take the file's lock at once, or say it is somebody else's."""
+        _locked.add(fd)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -131,5 +133,19 @@ class Disk:
         state = os.statvfs(path)
         return state.f_bavail * state.f_frsize
 
+
+_locked: set[int] = set()
+"""Descriptors that hold a lock, or tried to."""
+
+
+def _leave_locks_to_the_parent() -> None:
+    """In a forked child: a lock is held until the last copy of its descriptor is closed."""
+    while _locked:
+        with suppress(OSError):  # closed without our knowing
+            os.close(_locked.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
 
 SYSTEM_DISK = Disk()

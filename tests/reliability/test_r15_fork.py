@@ -62,7 +62,6 @@ def _records_in(log: Path, *, run: int, wanted: int) -> int:
         time.sleep(0.05)
 
 
-@pytest.mark.xfail(reason="a forked child holds its parent's lane locks open")
 def test_a_child_that_lives_on_keeps_no_lane_from_others(tmp_path: Path) -> None:
     _run("leave a child", tmp_path, 20)
 
