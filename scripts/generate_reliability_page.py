@@ -17,6 +17,7 @@ import msgspec
 __all__ = [
     "LATER",
     "Kept",
+    "Outcome",
     "Statement",
     "counts_in",
     "named_tests",
@@ -60,17 +61,21 @@ A test that a machine does not allow is counted as skipped, with the reason.
 """
 
 
+Outcome = Literal["passed", "skipped", "broken", "failed"]
+"""Broken: it is known not to hold, and the test says so."""
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one test went when it was run last."""
 
-    outcome: Literal["passed", "skipped", "failed"]
+    outcome: Outcome
     seconds: float
     day: str
     """The UTC day."""
     machine: str
     figure: str | None = None
     reason: str | None = None
-    """Why it was skipped."""
+    """Why it was skipped, or does not hold."""
     counts: dict[str, int] = {}
     """What its module was given for each count it asked for."""
 
@@ -229,6 +234,9 @@ def _outcome(runs: list[Kept]) -> str:
     failed, skipped = (sum(run.outcome == name for run in runs) for name in ("failed", "skipped"))
     if failed:
         return f"**failed**: {failed} of {len(runs)}"
+    broken = dict.fromkeys(str(run.reason) for run in runs if run.outcome == "broken")
+    if broken:
+        return f"**does not hold yet**: {'; '.join(broken)}"
     if skipped == len(runs):
         return f"skipped: {runs[0].reason}"
     cases = f" in {len(runs)} cases" if len(runs) > 1 else ""

@@ -59,7 +59,7 @@ def test_a_child_that_outlives_its_parents_bus_keeps_no_lane_from_others(
         assert bus.flush_now(timeout=10).reached
         children.append(Child())
 
-    program = [sys.executable, "-c", SERVE, tmp_path, serve]
+    program = [sys.executable, "-c", SERVE, str(tmp_path), serve]
     subprocess.run(program, check=True, timeout=10)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.generate_reliability_page import Kept, counts_in, read_kept, write_kept
+from scripts.generate_reliability_page import Kept, Outcome, counts_in, read_kept, write_kept
 
 ROOT = Path(__file__).parents[2]
-WORST_LAST = ("passed", "skipped", "failed")
+WORST_LAST: tuple[Outcome, ...] = ("passed", "skipped", "broken", "failed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,7 +74,9 @@ class Keeper:
 
 
 def _reason(report: pytest.TestReport) -> str | None:
-    """Why it was skipped."""
+    """Why it was skipped, or is known not to hold."""
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail)
     if report.skipped and isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     return None
