@@ -13,7 +13,7 @@ from eventbus.apploop import app_loop
 from eventbus.bus import EventBus, Report
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.disk import SYSTEM_DISK, Disk
-from eventbus.errors import EventBusError, SettingsError, StateUnusable
+from eventbus.errors import SettingsError, StateUnusable
 from eventbus.events.app import AppStarted, AppStopped
 from eventbus.events.error import ErrorRaised, ReloadFailed
 from eventbus.producers.heartbeat import Heartbeat
@@ -64,7 +64,7 @@ class Recorder:
         """How it ended, once it has."""
         self._read_again = read_again
         self._is_resident = resident
-        self._reloading = anyio.Lock()
+        self._reloading: anyio.Lock | None = None
         serve: Literal["resident", "auto"] = "resident" if resident else "auto"
         self.bus = EventBus(
             self.settings.state,
@@ -75,8 +75,7 @@ class Recorder:
             disk=disk,
         )
         self.heartbeat = Heartbeat(self.bus, self.settings.heartbeat, clock=clock, disk=disk)
-        self._beating = anyio.CancelScope()
-        self._has_beaten = anyio.Event()
+        self._beating: _Beating | None = None
 
     # --- life --------------------------------------------------------------------
 
@@ -85,16 +84,25 @@ class Recorder:
         if self._is_resident:
             self._refuse_a_second()
         self.bus.open()
-        if self._is_resident and self.bus.is_open and not self.bus.is_resident:
-            self.bus.close()
+        try:
+            self._begin()
+        except BaseException:
+            await self.bus.aclose()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        if not self.bus.is_open:  # recording is disabled
+            return
+        if self._is_resident and not self.bus.is_resident:
             self._refuse_a_second()
         if self.bus.is_resident:
             say_resident(self.settings.state)
         self.bus.emit_nowait(AppStarted(version=package_version(), pid=os.getpid()))
         loop = app_loop()
-        assert loop is not None  # we are in a coroutine
-        loop.start(self._beat)
-        return self
+        if loop is not None:
+            self._beating = _Beating()
+            loop.start(self._beat, self._beating)
 
     def _refuse_a_second(self) -> None:
         resident = resident_of(self.settings.state)
@@ -104,18 +112,18 @@ class Recorder:
                 " stop it, or give another state directory"
             )
 
-    async def _beat(self) -> None:
+    async def _beat(self, beating: "_Beating") -> None:
         """The heartbeat, in a task of its own that never harms the app.
 
         A task group around the block would wrap the block's own exceptions.
         """
         try:
-            with self._beating:
+            with beating.scope:
                 await self.heartbeat.run()
         except Exception as error:  # noqa: BLE001 - recorded; the app goes on without a heartbeat
             self._record_end_of_beats(error)
         finally:
-            self._has_beaten.set()
+            beating.ended.set()
 
     def _record_end_of_beats(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):
@@ -137,9 +145,8 @@ class Recorder:
         trace: TracebackType | None,
     ) -> None:
         with anyio.CancelScope(shield=True):
-            self._beating.cancel()
-            with anyio.move_on_after(BEAT_END_SECONDS):
-                await self._has_beaten.wait()
+            if self._beating is not None:
+                await self._beating.end()
             reason = kind.__name__ if kind is not None else None
             self.bus.emit_nowait(
                 AppStopped(version=package_version(), pid=os.getpid(), reason=reason)
@@ -154,13 +161,14 @@ class Recorder:
         With something in the way the old settings stay in force, and an
         `error:reload` event says so.
         """
+        self._reloading = self._reloading or anyio.Lock()
         async with self._reloading:
             try:
                 wanted = settings if settings is not None else self._read_again()
                 await self._take_up(wanted)
-            except (EventBusError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a sink's own code may raise anything; told
                 self._record_failure(error)
-                return str(error)
+                return str(error) or type(error).__name__
         return None
 
     def _record_failure(self, error: Exception) -> None:
@@ -217,3 +225,16 @@ class Recorder:
         with anyio.move_on_after(DETACH_SECONDS):
             while names & self.bus.statistics().lanes.keys():  # noqa: ASYNC110 - no event tells
                 await anyio.sleep(DETACH_LOOK_S)
+
+
+class _Beating:
+    """How a heartbeat is ended, and that it has."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.ended = anyio.Event()
+
+    async def end(self) -> None:
+        self.scope.cancel()
+        with anyio.move_on_after(BEAT_END_SECONDS):
+            await self.ended.wait()

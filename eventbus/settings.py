@@ -306,8 +306,10 @@ def _check_sink(lane: str, sink: NamedSink, settings: Settings) -> None:
     path = f"sinks.{lane}"
     try:
         make = installed_sinks()[sink.use].load()
-    except ImportError as error:
-        raise SettingsError(f"cannot load sink {sink.use!r}: {error}") from error
+    except Exception as error:  # a stranger's module may raise anything
+        raise SettingsError(
+            f"cannot load sink {sink.use!r}: {type(error).__name__}: {error}"
+        ) from error
     wanted = getattr(make, "Settings", None)
     fields = (
         {field.encode_name: field.type for field in msgspec.structs.fields(wanted)}

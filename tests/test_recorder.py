@@ -105,7 +105,9 @@ class BrokenClock(Clock):
 async def test_a_heartbeat_that_fails_harms_nobody(tmp_path: Path) -> None:
     async with Recorder(settings_in(tmp_path)) as recorder:
         recorder.heartbeat._clock = BrokenClock()
-        await until(lambda: recorder._has_beaten.is_set())
+        beating = recorder._beating
+        assert beating is not None
+        await beating.ended.wait()
         recorder.bus.emit_nowait(LogLine(event_type="a:b", message="kept"))
 
     [error] = events_of(tmp_path / ".state", ErrorRaised)
@@ -122,6 +124,35 @@ async def test_a_sink_that_is_not_there_is_refused_before_anything_is_made(
             pass
 
     assert not (tmp_path / ".state").exists()
+
+
+def test_a_recorder_can_be_made_where_no_loop_runs(tmp_path: Path) -> None:
+    recorder = Recorder(settings_in(tmp_path))
+
+    async def record() -> None:
+        async with recorder:
+            recorder.bus.emit_nowait(LogLine(event_type="a:b"))
+
+    anyio.run(record)
+
+    assert len(events_of(tmp_path / ".state", LogLine)) == 1
+
+
+async def test_a_start_that_fails_half_way_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(state: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("eventbus.recorder.say_resident", full)
+    recorder = Recorder(settings_in(tmp_path), resident=True)
+
+    with pytest.raises(OSError, match="No space left"):
+        async with recorder:
+            pass
+
+    assert not recorder.bus.is_open
+    assert resident_of(tmp_path / ".state") is None
 
 
 # --- resident ------------------------------------------------------------------
@@ -212,12 +243,15 @@ async def test_the_journal_and_the_heartbeat_change_while_it_runs(tmp_path: Path
         ('lanes = ["jsnl"]', "no sink named 'jsnl'"),
         ('state = "elsewhere"', "end the recorder and start it again"),
         ('[heartbeat.jobs.a]\nrun = "nowhere:f"\nevery = 1', "cannot find the function"),
+        ('[heartbeat.jobs.a]\nrun = "broken:f"\nevery = 1', "ZeroDivisionError"),
         ("[sinks.flat]\nrotate_bytes = -1", "sinks.flat.rotate_bytes"),
     ],
 )
 async def test_a_broken_edit_keeps_the_old_settings_and_is_recorded(
-    tmp_path: Path, toml: str, sentence: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, sentence: str
 ) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
     settings = settings_in(tmp_path)
     read_again = lambda: load_settings(tmp_path, environ={})  # noqa: E731 - as `up` has it
     async with Recorder(settings, read_again=read_again) as recorder:

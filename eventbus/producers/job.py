@@ -101,8 +101,10 @@ def find_function(written: str) -> JobFunction:
         found: Any = import_module(module)
         for word in path.split("."):
             found = getattr(found, word)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"cannot find the function {written!r}: {error}") from error
+    except Exception as error:  # a module may raise anything while it is imported
+        raise SettingsError(
+            f"cannot find the function {written!r}: {type(error).__name__}: {error}"
+        ) from error
     if not callable(found):
         raise SettingsError(f"cannot run {written!r}: it is a {type(found).__name__}")
     return found  # type: ignore[no-any-return]  # whatever the settings named
