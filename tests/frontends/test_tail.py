@@ -292,6 +292,26 @@ def test_it_follows_until_it_is_interrupted(tmp_path: Path) -> None:
             assert tail.wait(5) == 0
 
 
+def test_it_waits_where_nothing_is_recorded_yet(tmp_path: Path) -> None:
+    tail = start("tail", "--raw", cwd=tmp_path)
+    said_of_it = read_until(tail, lambda line: True, of_errors=True)
+    with EventBus(tmp_path / ".state") as bus:
+        bus.emit_nowait(said("at last"))
+    shown = read_until(tail, lambda line: "at last" in line)
+    tail.terminate()
+    tail.communicate()
+
+    assert "nothing is recorded in" in said_of_it[0]
+    assert shown[-1].endswith("|a:b|x|at last\n")
+
+
+def test_where_nothing_is_recorded_there_is_no_last_line(here: Here) -> None:
+    told = here("tail", "--no-follow")
+
+    assert told.code == 2
+    assert told.err.startswith("eventbus: no state directory")
+
+
 def test_its_first_line_comes_at_once(tmp_path: Path) -> None:
     """250 ms is the aim; a busy machine gets more, and the best of five counts."""
     with EventBus(tmp_path / ".state") as bus:

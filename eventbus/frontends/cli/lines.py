@@ -72,7 +72,7 @@ def people_line(text: str, *, colours: bool) -> str:
     kind = visible(fields.event_type).ljust(KIND_WIDTH)
     source = visible(fields.source).ljust(SOURCE_WIDTH)
     if colours:
-        is_bad = any(verb.startswith(bad) for bad in BAD_VERBS)
+        is_bad = topic == "error" or verb.startswith(BAD_VERBS)
         moment = click.style(moment, dim=True)
         kind = click.style(kind, fg="red" if is_bad else COLOURS.get(topic), bold=is_bad)
         source = click.style(source, dim=True)

@@ -57,10 +57,15 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
         """The state directory, which must be there."""
         state = self.settings().state
         if not state.is_dir():
-            raise SettingsError(
-                f"no state directory {str(state)!r}; 'eventbus up' makes one, --state names another"
-            )
+            raise self.no_state(state)
         return state
+
+    @staticmethod
+    def no_state(state: Path) -> SettingsError:
+        """What is said where there is none."""
+        return SettingsError(
+            f"no state directory {str(state)!r}; 'eventbus up' makes one, --state names another"
+        )
 
 
 def where_options(command: F) -> F:

@@ -75,8 +75,10 @@ def command(
         raise click.UsageError("--json needs the journal; allowed with --log is --raw")
     state = where.settings().state
     wanted = Wanted(kinds=KindFilter(kinds), source=source, session=session)
-    if not follow:
-        _ = where.state_there
+    if not state.is_dir():
+        if not follow:
+            raise where.no_state(state)
+        click.echo(f"eventbus: nothing is recorded in {str(state)!r} yet; waiting", err=True)
     if from_log or (not as_json and _has_only_a_log(state)):
         log = FlatTail(log_path(state), wanted)
         _show(log.last(number), log.news if follow else None, _log_form(as_raw))
