@@ -1,10 +1,10 @@
 """Settings: `eventbus.toml`, the environment over it, and where each value came from."""
 
 import os
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -13,8 +13,21 @@ from eventbus.journal import JournalSettings
 from eventbus.kinds import KindFilter
 from eventbus.producers.schedule import HeartbeatSettings, JobSettings, jobs_of
 from eventbus.sink import NamedSink, find_sink, installed_sinks
-from eventbus.sources import Said, Table, find_file, leaves, merge, read_environment, read_file
-from eventbus.units import read_duration, read_part, read_size
+from eventbus.sources import (
+    Said,
+    Table,
+    fill,
+    find_file,
+    leaves,
+    merge,
+    plain_value,
+    read_environment,
+    read_file,
+    table_in,
+    unknown,
+    value_of,
+)
+from eventbus.units import read_part
 
 __all__ = ["DEFAULT_LANES", "Settings", "check_sinks", "effective", "load_settings"]
 
@@ -31,12 +44,10 @@ DEFAULT_LANES = (
 """The lanes of a recorder that was told nothing: every file of the logs directory."""
 DEFAULT_STATE = ".state"
 DEFAULT_ORIGIN = "default"
-DAY_S = 86_400
+_LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TRUE_WORDS = ("1", "true", "yes", "on")
 _SINK_WORDS = ("use", "kinds", "off")
 """What `[sinks.NAME]` may say besides the sink's own settings."""
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,14 +115,14 @@ def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[s
     variables = ("disabled", "config")
     for key, said in table.items():
         if key not in (*allowed, *variables) or (key in variables and not _is_variable(said)):
-            raise _unknown(key, said, allowed, of="")
+            raise unknown(key, said, allowed, of="")
     sinks = _sinks(table)
     return Settings(
         state=_state(table.get("state"), here, file),
         lanes=_lanes(table, sinks),
         sinks={name: sink for name, (sink, _) in sinks.items()},
-        journal=_fill(JournalSettings, _table(table, "journal"), "journal"),
-        heartbeat=_heartbeat(_table(table, "heartbeat")),
+        journal=fill(JournalSettings, table_in(table, "journal"), "journal"),
+        heartbeat=_heartbeat(table_in(table, "heartbeat")),
         disabled=_is_true(table.get("disabled")),
         file=file,
         origins={".".join(path): said.origin for path, said in leaves(table)},
@@ -132,7 +143,7 @@ def _state(said: "Said | Table | None", here: Path, file: Path | None) -> Path:
     beside = file.parent if file is not None else here
     if said is None:
         return beside / DEFAULT_STATE
-    written = _value(said, str, "state")
+    written = value_of(said, str, "state")
     assert isinstance(said, Said)
     from_file = file is not None and said.origin.startswith(file.name)
     return (beside if from_file else here) / Path(written).expanduser()
@@ -143,7 +154,12 @@ def _lanes(table: Table, sinks: dict[str, tuple[NamedSink, bool]]) -> tuple[str,
     if said is None:
         wanted: Iterable[str] = (*DEFAULT_LANES, *sinks)
     else:
-        wanted = _value(said, tuple[str, ...], "lanes")
+        wanted = value_of(said, tuple[str, ...], "lanes")
+    for name in wanted:
+        if not _LANE_NAME.fullmatch(name):  # files are named after it
+            raise SettingsError(
+                f"a lane cannot be named {name!r}; a name is letters, digits, '.', '_' and '-'"
+            )
     off = {name for name, (_, is_off) in sinks.items() if is_off}
     return tuple(name for name in dict.fromkeys(wanted) if name not in off)
 
@@ -156,15 +172,17 @@ def _sinks(table: Table) -> dict[str, tuple[NamedSink, bool]]:
             f"sinks cannot be {said.value!r} ({said.origin}); a sink's settings are a table"
             " [sinks.NAME], and lanes = [...] says which run"
         )
-    return {name: _sink(name, _table(said, name, "sinks.")) for name in said}
+    return {name: _sink(name, table_in(said, name, "sinks.")) for name in said}
 
 
 def _sink(name: str, table: Table) -> tuple[NamedSink, bool]:
     path = f"sinks.{name}"
-    use = _value(table["use"], str, f"{path}.use") if "use" in table else name
-    off = "off" in table and _value(table["off"], bool, f"{path}.off")
+    use = value_of(table["use"], str, f"{path}.use") if "use" in table else name
+    off = "off" in table and value_of(table["off"], bool, f"{path}.off")
     settings = {
-        key: _plain(said, f"{path}.{key}") for key, said in table.items() if key not in _SINK_WORDS
+        key: plain_value(said, f"{path}.{key}")
+        for key, said in table.items()
+        if key not in _SINK_WORDS
     }
     return NamedSink(use=use, name=name, kinds=_kinds(table, path), settings=settings), off
 
@@ -172,7 +190,7 @@ def _sink(name: str, table: Table) -> tuple[NamedSink, bool]:
 def _kinds(table: Table, path: str) -> tuple[str, ...] | None:
     if "kinds" not in table:
         return None
-    kinds: tuple[str, ...] = _value(table["kinds"], tuple[str, ...], f"{path}.kinds")
+    kinds: tuple[str, ...] = value_of(table["kinds"], tuple[str, ...], f"{path}.kinds")
     try:
         return KindFilter(kinds).patterns
     except DefinitionError as error:
@@ -180,11 +198,11 @@ def _kinds(table: Table, path: str) -> tuple[str, ...] | None:
 
 
 def _heartbeat(table: Table) -> HeartbeatSettings:
-    jobs = _table(table, "jobs", "heartbeat.")
+    jobs = table_in(table, "jobs", "heartbeat.")
     rest = {key: said for key, said in table.items() if key != "jobs"}
     settings = msgspec.structs.replace(
-        _fill(HeartbeatSettings, rest, "heartbeat"),
-        jobs={name: _job(_table(jobs, name, "heartbeat.jobs."), name) for name in jobs},
+        fill(HeartbeatSettings, rest, "heartbeat"),
+        jobs={name: _job(table_in(jobs, name, "heartbeat.jobs."), name) for name in jobs},
     )
     try:
         read_part(settings.memory_most, whole=0)
@@ -196,97 +214,7 @@ def _heartbeat(table: Table) -> HeartbeatSettings:
 
 
 def _job(table: Table, name: str) -> JobSettings:
-    return _fill(JobSettings, table, f"heartbeat.jobs.{name}")
-
-
-def _table(table: Table, key: str, above: str = "") -> Table:
-    said = table.get(key, {})
-    if isinstance(said, Said):
-        raise SettingsError(
-            f"{above}{key} cannot be {said.value!r} ({said.origin}); it is a table [{above}{key}]"
-        )
-    return said
-
-
-def _fill(wanted: type[S], table: Table, path: str) -> S:
-    """A Struct of what was said; the rest keeps its defaults."""
-    fields = {field.name: field.type for field in msgspec.structs.fields(wanted)}
-    for key, said in table.items():
-        if key not in fields:
-            raise _unknown(key, said, fields, of=path)
-    return wanted(
-        **{key: _value(said, fields[key], f"{path}.{key}") for key, said in table.items()}
-    )
-
-
-def _unknown(key: str, said: "Said | Table", allowed: Iterable[str], *, of: str) -> SettingsError:
-    where = f" ({said.origin})" if isinstance(said, Said) else ""
-    path = f"{of}.{key}" if of else key
-    within = f" in [{of}]" if of else ""
-    return SettingsError(
-        f"no setting {path!r}{where}; allowed{within}: {', '.join(sorted(allowed)) or 'none'}"
-    )
-
-
-def _value(said: "Said | Table", wanted: Any, path: str) -> Any:
-    """A value of the wanted type, or a sentence saying who said what instead."""
-    if not isinstance(said, Said):
-        raise SettingsError(f"{path} cannot be a table; it is one value")
-    try:
-        value = _in_units(path, said.value)
-        if said.is_text and wanted in (tuple[str, ...], tuple[str, ...] | None):
-            value = [word.strip() for word in str(value).split(",") if word.strip()]
-        return msgspec.convert(value, wanted, strict=not said.is_text)
-    except (msgspec.ValidationError, SettingsError) as error:
-        sentence = str(error)
-        raise SettingsError(
-            f"{path} cannot be {said.value!r} ({said.origin}): {sentence[:1].lower()}{sentence[1:]}"
-        ) from error
-
-
-def _in_units(path: str, value: Any) -> Any:
-    """A size, a duration or days as numbers, told by the last word of the name."""
-    read = _UNITS.get(path.rpartition(".")[2].rpartition("_")[2])
-    if read is None or isinstance(value, bool) or not isinstance(value, str | int | float):
-        return value
-    number = read(value)
-    return number if isinstance(value, str) else value
-
-
-def _read_days(written: str | float) -> float:
-    """Days of `"30d"`, `"2 weeks"` or a number of them."""
-    try:
-        days = read_duration(float(written))
-    except ValueError:
-        days = read_duration(written) / DAY_S
-    return int(days) if days == int(days) else days
-
-
-_UNITS: dict[str, Callable[[str | float], float]] = {
-    "bytes": read_size,
-    "days": _read_days,
-    "every": read_duration,
-    "linger": read_duration,
-    "seconds": read_duration,
-    "timeout": read_duration,
-}
-"""How a setting is read whose name ends in that word."""
-
-
-def _plain(said: "Said | Table", path: str) -> Any:
-    """A sink's own setting, before its Struct is known."""
-    if not isinstance(said, Said):
-        return {key: _plain(inner, f"{path}.{key}") for key, inner in said.items()}
-    value = _value(said, Any, path)
-    return _literal(value) if said.is_text and isinstance(value, str) else value
-
-
-def _literal(text: str) -> Any:
-    """A variable's text as the TOML value it would be, else as text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    return fill(JobSettings, table, f"heartbeat.jobs.{name}")
 
 
 def check_sinks(settings: Settings) -> None:
@@ -319,8 +247,8 @@ def _check_sink(lane: str, sink: NamedSink, settings: Settings) -> None:
     for key, value in sink.settings.items():
         said = Said(value, settings.origins.get(f"{path}.{key}", path))
         if key not in fields:
-            raise _unknown(key, said, (*fields, *_SINK_WORDS), of=path)
-        _value(said, fields[key], f"{path}.{key}")
+            raise unknown(key, said, (*fields, *_SINK_WORDS), of=path)
+        value_of(said, fields[key], f"{path}.{key}")
     try:
         find_sink(sink.use, sink.settings)
     except SettingsError as error:

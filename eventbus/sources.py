@@ -4,20 +4,40 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from eventbus.errors import SettingsError
+from eventbus.units import read_duration, read_size
 
-__all__ = ["FILE_NAME", "Said", "Table", "find_file", "merge", "read_environment", "read_file"]
+__all__ = [
+    "FILE_NAME",
+    "Said",
+    "Table",
+    "fill",
+    "find_file",
+    "leaves",
+    "merge",
+    "plain_value",
+    "read_environment",
+    "read_file",
+    "table_in",
+    "unknown",
+    "value_of",
+]
 
 FILE_NAME = "eventbus.toml"
 PREFIX = "EVENTBUS_"
 FILE_BYTES_MOST = 1024 * 1024
 """No settings file of ours is longer; more is somebody's mistake."""
+
+
+DAY_S = 86_400
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -177,3 +197,98 @@ def leaves(table: Table, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield from leaves(said, (*path, key))
         else:
             yield (*path, key), said
+
+
+# --- as what is wanted -------------------------------------------------------------
+
+
+def table_in(table: Table, key: str, above: str = "") -> Table:
+    """A table inside a table; empty when nothing was said of it."""
+    said = table.get(key, {})
+    if isinstance(said, Said):
+        raise SettingsError(
+            f"{above}{key} cannot be {said.value!r} ({said.origin}); it is a table [{above}{key}]"
+        )
+    return said
+
+
+def fill(wanted: type[S], table: Table, path: str) -> S:
+    """A Struct of what was said; the rest keeps its defaults."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(wanted)}
+    for key, said in table.items():
+        if key not in fields:
+            raise unknown(key, said, fields, of=path)
+    return wanted(
+        **{key: value_of(said, fields[key], f"{path}.{key}") for key, said in table.items()}
+    )
+
+
+def unknown(key: str, said: "Said | Table", allowed: Iterable[str], *, of: str) -> SettingsError:
+    """What is said of a key that is not allowed."""
+    where = f" ({said.origin})" if isinstance(said, Said) else ""
+    path = f"{of}.{key}" if of else key
+    within = f" in [{of}]" if of else ""
+    return SettingsError(
+        f"no setting {path!r}{where}; allowed{within}: {', '.join(sorted(allowed)) or 'none'}"
+    )
+
+
+def value_of(said: "Said | Table", wanted: Any, path: str) -> Any:
+    """A value of the wanted type, or a sentence saying who said what instead."""
+    if not isinstance(said, Said):
+        raise SettingsError(f"{path} cannot be a table; it is one value")
+    try:
+        value = _in_units(path, said.value)
+        if said.is_text and wanted in (tuple[str, ...], tuple[str, ...] | None):
+            value = [word.strip() for word in str(value).split(",") if word.strip()]
+        return msgspec.convert(value, wanted, strict=not said.is_text)
+    except (msgspec.ValidationError, SettingsError) as error:
+        sentence = str(error)
+        raise SettingsError(
+            f"{path} cannot be {said.value!r} ({said.origin}): {sentence[:1].lower()}{sentence[1:]}"
+        ) from error
+
+
+def _in_units(path: str, value: Any) -> Any:
+    """A size, a duration or days as numbers, told by the last word of the name."""
+    read = _UNITS.get(path.rpartition(".")[2].rpartition("_")[2])
+    if read is None or isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    number = read(value)
+    return number if isinstance(value, str) else value
+
+
+def _read_days(written: str | float) -> float:
+    """Days of `"30d"`, `"2 weeks"` or a number of them."""
+    try:
+        days = read_duration(float(written))
+    except ValueError:
+        days = read_duration(written) / DAY_S
+    return int(days) if days == int(days) else days
+
+
+_UNITS: dict[str, Callable[[str | float], float]] = {
+    "bytes": read_size,
+    "days": _read_days,
+    "every": read_duration,
+    "linger": read_duration,
+    "seconds": read_duration,
+    "timeout": read_duration,
+}
+"""How a setting is read whose name ends in that word."""
+
+
+def plain_value(said: "Said | Table", path: str) -> Any:
+    """A sink's own setting, before its Struct is known."""
+    if not isinstance(said, Said):
+        return {key: plain_value(inner, f"{path}.{key}") for key, inner in said.items()}
+    value = value_of(said, Any, path)
+    return _literal(value) if said.is_text and isinstance(value, str) else value
+
+
+def _literal(text: str) -> Any:
+    """A variable's text as the TOML value it would be, else as text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -168,6 +168,8 @@ def test_sizes_and_durations_are_read_as_people_write_them(tmp_path: Path) -> No
         ("[heartbeat.jobs.a]\nevery = 5", "heartbeat: job 'a' cannot run None; write run = 'pack"),
         ('[heartbeat.jobs.stats]\ncron = "* *"', r"heartbeat: not a cron line: '\* \*'"),
         ('[heartbeat]\ndisk_least = "half"', "heartbeat: not a size: 'half'"),
+        ('[sinks."../up"]\nuse = "jsonl"', r"a lane cannot be named '\.\./up'; a name is letters"),
+        ('lanes = [""]', "a lane cannot be named ''"),
         ("a = 1\nstate = [", r"cannot read .*eventbus.toml: .*\(at .*\)"),
     ],
 )
