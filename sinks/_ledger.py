@@ -1,7 +1,7 @@
 """Files and the cursor up to which they are written: they move together or not at all."""
 
 import stat
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ CURSOR_SYNC_SECONDS = 30.0
 """Between syncs of the cursor; after a power cut, lines behind it are handed over again."""
 CURSOR_LOG_BYTES = 64 * 1024
 """Past this size the records are begun anew."""
+COPY = ".again"
+"""Added to the name of a file that is written again."""
 COPY_BYTES = 4 * 1024 * 1024
 """Bytes of a file copied at a time."""
 
@@ -51,13 +53,14 @@ class Ledger:
 
     # --- opening -------------------------------------------------------------
 
-    def resume(self, names: Iterable[str]) -> datetime | None:
-        """Cut the named files to where the cursor stands; when a record was last made."""
+    def resume(self, is_ours: Callable[[str], bool]) -> datetime | None:
+        """Cut our files to where the cursor stands; when a record was last made."""
         records = self._book.records
-        found = self._find(names)
+        found = self._find(is_ours)
         resume = resume_from(records, found, boot=self._boot, disk=self._disk)
         if resume is None:
             return None
+        self._finish_copies(found, records[-1])
         self.cursor, self.hold_seconds = resume.cursor, records[-1].hold_seconds
         if not records[-1].is_synced or _is_too_long(resume, found):
             self._cut_back(resume, found)
@@ -65,14 +68,29 @@ class Ledger:
             self._marks = {mark.inode: mark for mark in records[-1].files if mark.inode in found}
         return records[-1].seen
 
-    def _find(self, names: Iterable[str]) -> dict[int, Found]:
+    def _find(self, is_ours: Callable[[str], bool]) -> dict[int, Found]:
         found = {}
-        for name in names:
-            with suppress(FileNotFoundError):
-                status = self._disk.stat(self._directory / name)
-                if stat.S_ISREG(status.st_mode):
-                    found[status.st_ino] = Found(self._directory / name, status.st_size)
+        for name in self._disk.names(self._directory):
+            if is_ours(_without_mark(name)):
+                with suppress(FileNotFoundError):
+                    status = self._disk.stat(self._directory / name)
+                    if stat.S_ISREG(status.st_mode):
+                        found[status.st_ino] = Found(self._directory / name, status.st_size)
         return found
+
+    def _finish_copies(self, found: dict[int, Found], last: Record) -> None:
+        """Put a copy in its place if the last record counts on it; others are left-overs."""
+        wanted = {mark.inode for mark in last.files}
+        for inode, copy in list(found.items()):
+            name = _without_mark(copy.path.name)
+            if name == copy.path.name:
+                continue
+            if inode in wanted:
+                self._disk.rename(copy.path, self._directory / name)
+                found[inode] = Found(self._directory / name, copy.size)
+            else:
+                self._disk.unlink(copy.path)
+                del found[inode]
 
     def _cut_back(self, resume: Resume, found: dict[int, Found]) -> None:
         """Cut what stands behind the cursor; only the torn line if it is not handed over again."""
@@ -194,35 +212,39 @@ class Ledger:
     def sync(self, in_use: Container[Path]) -> None:
         """Return when all that was written is on the disk; files not in use are let go."""
         self.settle()
-        try:
-            for file in list(self.files.values()):
-                self._sync_file(file)
-        except OSError:
-            with suppress(OSError):
-                self._book.append(self._record(is_doubtful=True))
-            raise
+        failed = [file for file in self.files.values() if not _is_safe(file)]
         if self.names_changed:
             self._disk.sync_directory(self._directory)
             self.names_changed = False
+        if failed:
+            self._write_again(failed)
         lets_go = self._let_go(in_use)
         self._save_synced()
         if lets_go or self._clock.monotonic() - self._book_synced >= CURSOR_SYNC_SECONDS:
             self._sync_book()
 
-    def _sync_file(self, file: Appender) -> None:
-        if not file.sync_failed:
-            with suppress(OSError):
-                file.sync()
-        if file.sync_failed:
-            self._write_again(file)
-
-    def _write_again(self, file: Appender) -> None:
-        """Put a copy in the place of a file whose sync failed.
+    def _write_again(self, failed: list[Appender]) -> None:
+        """Put copies in the place of files whose sync failed.
 
         The kernel may drop what it could not write and call the file clean;
         until then what it holds in memory is right.
         """
-        beside = file.path.with_name(f".{file.path.name}.again")
+        copies: dict[Appender, Appender] = {}
+        try:
+            for file in failed:
+                copies[file] = self._copy_of(file)
+            self._count_on(copies)
+        except BaseException:
+            for copy in copies.values():
+                copy.close()
+            with suppress(OSError):
+                self._book.append(self._record(is_doubtful=True))
+            raise
+        for file, copy in copies.items():
+            self._put_in_place(file, copy)
+
+    def _copy_of(self, file: Appender) -> Appender:
+        beside = file.path.with_name(f".{file.path.name}{COPY}")
         with suppress(FileNotFoundError):
             self._disk.unlink(beside)
         copy = Appender(beside, self._disk)
@@ -230,16 +252,33 @@ class Ledger:
             for start in range(0, file.size, COPY_BYTES):
                 copy.append(file.read(start, COPY_BYTES))
             copy.sync()
-            self._replace(file, copy)
         except BaseException:
             copy.close()
             raise
+        return copy
 
-    def _replace(self, file: Appender, copy: Appender) -> None:
-        mark = self._marks[file.inode]
-        self._marks[copy.inode] = FileMark(mark.name, copy.inode, mark.size)
-        self._book.append(self._record())  # before it has the name: it may have to be cut
-        self._disk.rename(copy.path, file.path)
+    def _count_on(self, copies: dict[Appender, Appender]) -> None:
+        """Record the copies as the files: from here on a crash leaves them to be renamed."""
+        before = self._marks
+        self._marks = dict(before)
+        for file, copy in copies.items():
+            mark = self._marks.pop(file.inode)
+            self._marks[copy.inode] = FileMark(file.path.name, copy.inode, mark.size)
+        try:
+            self._book.append(self._record(is_synced=True))
+            self._sync_book()
+        except BaseException:
+            self._marks = before
+            raise
+
+    def _put_in_place(self, file: Appender, copy: Appender) -> None:
+        try:
+            self._disk.rename(copy.path, file.path)
+        except BaseException:
+            mark = self._marks.pop(copy.inode)
+            self._marks[file.inode] = FileMark(mark.name, file.inode, mark.size)
+            copy.close()
+            raise
         self.drop(file.path)
         copy.path = file.path
         self.files[file.path] = copy
@@ -284,6 +323,19 @@ class Ledger:
             for file in self.files.values():
                 file.close()
             self._book.close()
+
+
+def _without_mark(name: str) -> str:
+    """The name of the file that this one is a copy of; else its own."""
+    is_copy = name.startswith(".") and name.endswith(COPY)
+    return name[1 : -len(COPY)] if is_copy else name
+
+
+def _is_safe(file: Appender) -> bool:
+    """Sync it; False when its bytes have to be written elsewhere."""
+    with suppress(OSError):
+        file.sync()
+    return file.is_synced
 
 
 def _is_too_long(resume: Resume, found: dict[int, Found]) -> bool:

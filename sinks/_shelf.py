@@ -86,15 +86,17 @@ class Shelf:
         return self._ledger.cursor
 
     def _begin(self) -> None:
-        names = set(self._disk.names(self._directory))
-        ours = [name for name in names if self._series.parse(name) is not None]
-        seen = self._ledger.resume([*ours, self._sessions.path.name])
+        seen = self._ledger.resume(self._is_ours)
         self._tidier.guard = PruneGuard(seen, self._ledger.hold_seconds)
         finish_interrupted(self._series, self._disk)
+        names = set(self._disk.names(self._directory))
         self._sessions.load(self._disk, names)
         if self._live is not None and self._live.name in names:
             self._open_live(self._live)
         self._is_begun = True
+
+    def _is_ours(self, name: str) -> bool:
+        return self._series.parse(name) is not None or name == self._sessions.path.name
 
     def _open_live(self, path: Path) -> None:
         """Go on in the file that bears no day, whatever day its lines are of."""

@@ -230,6 +230,23 @@ async def crash_and_go_on(
     await desk.close()
 
 
+@pytest.mark.parametrize("story", [STORIES[0], STORIES[3]], ids=repr)
+def test_a_crash_while_a_failed_sync_is_made_good_loses_nothing(
+    story: Story, tmp_path: Path
+) -> None:
+    calls = calls_of(story, tmp_path / "whole")
+
+    for sync in (3, 4, 5, 6):
+        for nth in some_of(calls):
+            disk = QuickDisk()
+            disk.fail("sync", sync)
+            disk.crash(nth)
+            desk = desk_for(story, tmp_path / f"{sync}-{nth}", disk)
+            run(crash_and_go_on(desk, story))
+
+            told_once(desk, story)
+
+
 # --- a call fails ------------------------------------------------------------------
 
 

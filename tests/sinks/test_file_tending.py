@@ -412,6 +412,39 @@ def die(sink: FileSink) -> None:
     sink._shelf._ledger._book.close()
 
 
+def test_without_cursors_files_that_are_done_are_let_go_all_the_same(desk: Desk) -> None:
+    async def go() -> int:
+        sink = Flat()
+        await sink.open(Home(desk.state, clock=desk.clock))
+        for day in range(1, 10):
+            await sink.write(Batch(events=[line("m", at(day))]))
+            await sink.sync()
+        assert sink._shelf is not None
+        kept = len(sink._shelf._ledger.files)
+        await sink.close()
+        return kept
+
+    assert run(go()) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_what_a_dead_process_wrote_is_synced_before_it_is_counted_on(tmp_path: Path) -> None:
+    disk = SyncCounts()
+    desk = Desk(tmp_path / "state", disk=disk)
+
+    async def go() -> None:
+        await desk.open(Flat())
+        await desk.write(line("a"))
+        die(desk.sink)
+        disk.synced.clear()
+        await desk.open(Flat())
+        await desk.close()
+
+    run(go())
+
+    assert disk.synced["activity.log"] == (desk.logs / "activity.log").stat().st_size
+
+
 def test_a_batch_handed_over_in_halves_is_there_once(desk: Desk) -> None:
     """The first half brings no cursor; what it wrote stands behind the one before."""
     batch = Batch(events=[line("a"), line("b"), line("c")], cursor=place(1))
