@@ -22,6 +22,9 @@ class Ticket(Protocol):
     async def wait(self) -> Any:
         """Wait for the outcome, in the loop the ticket was made in."""
 
+    async def wait_out(self) -> Any:
+        """The same, whoever cancels; a cancellation is raised once the outcome is there."""
+
 
 class AppLoop(Protocol):
     """A running loop of the app's, asked from another thread."""
@@ -147,11 +150,25 @@ class _AsyncioTicket:
         await self._future
         return self.outcome
 
+    async def wait_out(self) -> Any:
+        import asyncio  # the app runs it already
+
+        cancelled: BaseException | None = None
+        while not self._future.done():
+            try:
+                await asyncio.wait([self._future])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return self.outcome
+
 
 class _TrioTicket:
-    __slots__ = ("_event", "_loop", "outcome")
+    __slots__ = ("_event", "_loop", "_trio", "outcome")
 
     def __init__(self, trio: Any) -> None:
+        self._trio = trio
         self._loop = _TrioLoop(trio)
         self._event = trio.Event()
         self.outcome: Any = None
@@ -165,6 +182,10 @@ class _TrioTicket:
     async def wait(self) -> Any:
         await self._event.wait()
         return self.outcome
+
+    async def wait_out(self) -> Any:
+        with self._trio.CancelScope(shield=True):
+            return await self.wait()
 
 
 class ThreadTicket:
@@ -188,3 +209,5 @@ class ThreadTicket:
 
     async def wait(self) -> Any:
         raise RuntimeError("no loop runs here; use the calls made for plain threads")
+
+    wait_out = wait

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from eventbus.apploop import AppLoop, ThreadTicket, app_loop, ticket
+from eventbus.apploop import AppLoop, ThreadTicket, Ticket, app_loop, ticket
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.counts import Flushed, Report, Statistics, count, report
 from eventbus.disk import SYSTEM_DISK, Disk
@@ -189,7 +189,6 @@ class EventBus(Intake):
         name = self._free_name(name or own_name, is_given=name is not None)
         if lanes is None:
             return name
-        inbox = self._inbox
         wish = LaneWish(
             name=name,
             sink=sink,
@@ -197,10 +196,17 @@ class EventBus(Intake):
             follows_all=writers == "all",
             capacity=capacity,
             on_full=on_full,
-            skip_before=inbox.taken + len(inbox.waiting),
+            skip_before=self._emitted(),
         )
         lanes.add(wish)
         return name
+
+    def _emitted(self) -> int:
+        """Events taken in so far."""
+        if self._writer is None:
+            return len(self._inbox.waiting)
+        with self._writer.counts:
+            return self._inbox.taken + len(self._inbox.waiting)
 
     def _free_name(self, name: str, *, is_given: bool) -> str:
         taken = self._lanes.wishes if self._lanes is not None else {}
@@ -215,7 +221,7 @@ class EventBus(Intake):
 
     def detach(self, name: str) -> bool:
         """Let a lane finish what was emitted so far and close its sink; False if unknown."""
-        return self._lanes is not None and self._lanes.remove(name)
+        return self._lanes is not None and self._lanes.remove(name, emitted=self._emitted())
 
     def on(self, kinds: Kinds) -> Callable[[H], H]:
         """Call a function for every such event, on the app's side; its errors are recorded."""
@@ -354,6 +360,7 @@ class EventBus(Intake):
             serve=self._serve,
             emit=self.emit_nowait,
             say_gap=self._say_gap,
+            when_written=self._when_written,
             clock=self._clock,
             disk=self._disk,
         )
@@ -362,6 +369,11 @@ class EventBus(Intake):
         if self._writer is not None:
             self._writer.say_gap(lane, reason, number)
             self._inbox.ring()
+
+    def _when_written(self, waiter: Ticket) -> None:
+        """Settle it once all that was emitted before is written."""
+        self._inbox.written_tickets.append(waiter)
+        self._inbox.hurry()
 
     def close(self, grace: float | None = None) -> Report:
         """Drain within `grace` seconds and end; blocks. Closing twice is harmless."""
@@ -388,6 +400,8 @@ class EventBus(Intake):
                 told = lanes.end_all(lanes.end, left).result(left + 0.9)
             except TimeoutError:
                 told = lanes.statistics()
+        if lanes is not None:
+            lanes.release_residence()
         _forget(self)
         return report(self.statistics(), told, is_finished=finished)
 

@@ -79,7 +79,14 @@ class Lane:
         self.moved = asyncio.Event()
         """Set whenever the cursor has moved."""
         self.is_open = False
+        self.is_leaving = False
+        self.is_finishing = False
+        """True once all it is still to get has been offered."""
         self.is_over = False
+        self.own_before = 0
+        """This process's events that stand before the next of them this lane gets."""
+        self.stop_at: int | None = None
+        """How many of them there were when it was detached; it gets no later ones."""
         self._home = home
         self._clock: Clock = home.clock
         self._disk: Disk = home.disk
@@ -142,12 +149,23 @@ class Lane:
             self.pruned += dropped
             self.untold += dropped
 
+    def leave(self) -> bool:
+        """Ask it to end between two batches; False when it is held up and must be cancelled."""
+        self.is_leaving = True
+        self.news.set()
+        return self.is_open and not self._busy.locked()
+
+    def finish(self) -> None:
+        """Ask it to end once it has done what is left for it."""
+        self.is_finishing = True
+        self.news.set()
+
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until asked to leave, or cancelled."""
         backlog = self.backlog
         if backlog is None:
             return
-        while True:
+        while not self.is_leaving:
             self.news.clear()
             backlog.look(self._clock.monotonic())
             batch, cursor = self._collect(backlog)
@@ -155,7 +173,9 @@ class Lane:
                 await self._hand_over(batch, cursor)
             if self._clock.monotonic() >= self._next_tick:
                 await self.tick()
-            if not cursor:
+            if self.is_finishing and (not cursor or self.own_before >= (self.stop_at or 0)):
+                self.is_leaving = True
+            elif not cursor:
                 await self._wait(backlog)
 
     async def _wait(self, backlog: Backlog) -> None:
@@ -174,14 +194,19 @@ class Lane:
             stretch = backlog.next()
             if stretch is None:
                 break
-            if stretch.count > most:
-                stretch, rest = stretch.cut(most)
+            before = self._before(stretch, backlog)
+            fit = min(most, self._most_of(stretch, before))
+            if fit <= 0:
+                backlog.put_back(stretch)
+                break
+            if stretch.count > fit:
+                stretch, rest = stretch.cut(fit)
                 backlog.put_back(rest)
             elif number + stretch.count > most:
                 backlog.put_back(stretch)
                 break
             self.read += _unseen(stretch, backlog)
-            picked = stretch.pick(self.wanted, skip=max(0, self._skip_before - stretch.first))
+            picked = stretch.pick(self.wanted, skip=self._pass(stretch, before))
             taken = stretch.count if picked is None else len(picked)
             self.filtered += stretch.count - taken
             cursor[stretch.writer] = stretch.end
@@ -192,6 +217,28 @@ class Lane:
         if not parts:
             return None, cursor
         return Batch(parts=parts, count=number, cursor={**self.cursor, **cursor}), cursor
+
+    def _before(self, stretch: Stretch, backlog: Backlog) -> int | None:
+        """This process's events that stand before it; None: others', or older than the lane."""
+        own = backlog.own
+        if own is None or stretch.writer != own.writer or stretch.end <= own.since:
+            return None
+        return self.own_before if stretch.first is None else stretch.first
+
+    def _most_of(self, stretch: Stretch, before: int | None) -> int:
+        """How many of its records are still for this lane."""
+        if before is None or self.stop_at is None:
+            return stretch.count
+        return self.stop_at - before + _opening(stretch) if self.stop_at > before else 0
+
+    def _pass(self, stretch: Stretch, before: int | None) -> int:
+        """Count it; how many of its first records were emitted before the lane was attached."""
+        if before is None:
+            return 0
+        own = stretch.count - _opening(stretch)
+        self.own_before = before + own
+        skip = min(own, self._skip_before - before)
+        return skip + _opening(stretch) if skip > 0 else 0
 
     async def _hand_over(self, batch: Batch | None, cursor: Cursor) -> None:
         if batch is not None:
@@ -234,7 +281,7 @@ class Lane:
     async def close(self) -> None:
         """Sync, keep the cursor, let the sink go."""
         try:
-            if self.is_open:
+            if self.is_open and not self._busy.locked():  # else a call of it never came back
                 await self.sink.sync()
                 self._save_cursor()
                 await self.sink.close()
@@ -248,7 +295,7 @@ class Lane:
                 self.backlog.close()
 
     async def reach(self, place: Place) -> bool:
-        """Return once all of this process's events up to there are done; False if it ended first."""
+        """Return once this process's events up to there are done; False if it ended first."""
         while not self.has_reached(place):
             if self.is_over:
                 return False
@@ -303,8 +350,12 @@ def _unseen(stretch: Stretch, backlog: Backlog) -> int:
     own = backlog.own
     if own is None or stretch.writer != own.writer or stretch.end <= own.since:
         return stretch.count
-    is_first = stretch.start.offset == 0 and stretch.start.segment != "memory"
-    return 1 if is_first else 0
+    return _opening(stretch)
+
+
+def _opening(stretch: Stretch) -> int:
+    """1 when its first record is the segment's own."""
+    return int(stretch.start.offset == 0 and stretch.start.segment != "memory")
 
 
 def _as_json(line: bytes) -> bytes:

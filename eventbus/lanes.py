@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from eventbus.apploop import Ticket, settle
+from eventbus.apploop import Ticket, settle, ticket
 from eventbus.backlog import Backlog, InMemory, OnFull, OwnWriter
 from eventbus.clock import Clock
 from eventbus.disk import Disk
@@ -32,6 +32,8 @@ YIELD_CHECK = 0.4
 """Seconds between looks whether a resident wants the lane, or a lane is free."""
 RECOVERY_PAUSE = 0.5
 """Seconds before a lane that was given up, or broke, is taken up again."""
+FAREWELL = 5.0
+"""Seconds a detached lane gets to do what is left."""
 LAST_BREATH = 0.3
 """Seconds a lane gets to close its sink once the time to drain is over."""
 
@@ -62,6 +64,7 @@ class LaneLoop:
         serve: Serve,
         emit: Callable[[Event], None],
         say_gap: Callable[[str, str, int], None],
+        when_written: Callable[[Ticket], None],
         clock: Clock,
         disk: Disk,
     ) -> None:
@@ -71,16 +74,21 @@ class LaneLoop:
         self.writer = "memory"
         self.end = Place("memory", 0)
         """Where the writer stands, as far as it has offered."""
+        self.offered = 0
+        """Events that stand before that place."""
         self.moves: list[tuple[Place, Place]] = []
         self._state = state
         self._serve = serve
         self._emit = emit
         self._say_gap = say_gap
+        self._when_written = when_written
         self._clock = clock
         self._disk = disk
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._tasks: dict[str, Serving] = {}
+        self._leaving: set[Lane] = set()
+        """Lanes that were detached and still do what is left."""
         self._retiring: set[Serving] = set()
         self._is_armed = True
         self._is_ending = False
@@ -98,7 +106,8 @@ class LaneLoop:
         """Offer what was just written to every lane; called by the writer's thread."""
         with self._roll_call:
             self.end = stretches[-1].end
-            lanes = list(self.lanes.values())
+            self.offered += sum(stretch.count for stretch in stretches)
+            lanes = [*self.lanes.values(), *self._leaving]
         for lane in lanes:
             for stretch in stretches:
                 lane.offer(stretch)
@@ -108,7 +117,9 @@ class LaneLoop:
 
     def _bring_news(self) -> None:
         self._is_armed = True
-        for lane in self.lanes.values():
+        with self._roll_call:
+            lanes = [*self.lanes.values(), *self._leaving]
+        for lane in lanes:
             lane.news.set()
 
     def _soon(self, function: Callable[..., Any], *args: Any) -> bool:
@@ -166,56 +177,75 @@ class LaneLoop:
         lane = self._local_lane(wish, wish.sink)
         with self._roll_call:
             lane.begin()
+            lane.own_before = self.offered
             self.lanes[wish.name] = lane
         self._soon(self._begin_task, wish.name, self._serve_local, lane)
 
     def _begin_task(self, name: str, serve: Callable[[Any], Awaitable[None]], what: Any) -> None:
         self._tasks[name] = asyncio.ensure_future(serve(what))
 
-    def remove(self, name: str) -> bool:
-        """Let a lane finish what it was offered, then close its sink."""
+    def remove(self, name: str, *, emitted: int) -> bool:
+        """Let a lane do what was emitted so far, then close its sink; its name is free at once."""
         if self.wishes.pop(name, None) is None:
             return False
-        self._soon(self._begin_to_retire, name)
+        with self._roll_call:
+            lane = self.lanes.pop(name, None)
+            if lane is not None:
+                lane.stop_at = emitted
+                self._leaving.add(lane)
+        self._soon(self._begin_to_retire, name, lane)
         return True
 
-    def _begin_to_retire(self, name: str) -> None:
-        """Take its task out at once: the next lane may bear the same name."""
-        task, lane = self._tasks.pop(name, None), self.lanes.get(name)
-        retiring = asyncio.ensure_future(self._retire(name, task, lane))
+    def _begin_to_retire(self, name: str, lane: Lane | None) -> None:
+        retiring = asyncio.ensure_future(self._retire(self._tasks.pop(name, None), lane))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
 
-    async def _retire(self, name: str, task: Serving | None, lane: Lane | None) -> None:
-        if lane is not None:
+    async def _retire(self, task: Serving | None, lane: Lane | None) -> None:
+        if lane is not None and task is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(lane.reach(self.end), 5)
-        await self._stop(name, task, lane)
+                await asyncio.wait_for(self._finish(lane, task), FAREWELL)
+        await self._stop(task, lane)
+
+    async def _finish(self, lane: Lane, task: Serving) -> None:
+        """Return when it has done all that was emitted before, and ended."""
+        waiter = ticket()
+        self._when_written(waiter)
+        await waiter.wait()
+        lane.finish()
+        await asyncio.wait([task])
 
     # --- serving ---------------------------------------------------------------------
 
     async def _serve_local(self, lane: Lane) -> None:
         await lane.open()
-        while True:
+        while not lane.is_leaving:
             try:
                 await lane.run()
             except Exception as error:  # noqa: BLE001  told in its counts; the lane goes on
                 lane.delivery.last_error = f"lane: {type(error).__name__}: {error}"[:300]
-            await asyncio.sleep(RECOVERY_PAUSE)
+                await asyncio.sleep(RECOVERY_PAUSE)
 
     async def _serve_shared(self, wish: LaneWish) -> None:
         """Serve a shared lane whenever it is ours to serve."""
-        while True:
-            fd = await self._claim(wish.name)
-            self._claimed.add(wish.name)
+        while self.wishes.get(wish.name) is wish:
             try:
-                await self._serve_claimed(wish)
+                await self._serve_in_turn(wish)
             except Exception as error:  # noqa: BLE001  told in its counts; begun again
                 self._tell_trouble(wish.name, error)
-            finally:
-                self._claimed.discard(wish.name)
-                self._disk.close(fd)
+            if self._is_ending:
+                return
             await asyncio.sleep(RECOVERY_PAUSE)
+
+    async def _serve_in_turn(self, wish: LaneWish) -> None:
+        """Wait for the lock, and serve until somebody else should."""
+        fd = await self._claim(wish.name)
+        self._claimed.add(wish.name)
+        try:
+            await self._serve_claimed(wish)
+        finally:
+            self._claimed.discard(wish.name)
+            self._disk.close(fd)
 
     def _tell_trouble(self, name: str, error: Exception) -> None:
         last = self._departed.get(name, _NOTHING)
@@ -233,12 +263,14 @@ class LaneLoop:
             while not serving.done():
                 await asyncio.wait([serving], timeout=YIELD_CHECK)
                 if self._must_yield():
+                    lane.leave()
+                    await asyncio.wait([serving], timeout=LAST_BREATH)
                     return
             await serving
         finally:
             serving.cancel()
             await asyncio.wait([serving], timeout=LAST_BREATH)
-            await self._part_with(wish.name, lane)
+            await self._part_with(lane)
 
     async def _open_and_run(self, name: str, lane: Lane) -> None:
         lane.join = partial(self._join, name, lane)
@@ -248,15 +280,26 @@ class LaneLoop:
     def _join(self, name: str, lane: Lane, told: Cursor | None) -> None:
         with self._roll_call:
             lane.begin(told)
+            lane.own_before = self.offered
             self.lanes[name] = lane
 
-    async def _part_with(self, name: str, lane: Lane) -> None:
+    async def _part_with(self, lane: Lane) -> None:
         with self._roll_call:
-            self._departed[name] = lane.statistics()
-            if self.lanes.get(name) is lane:
-                del self.lanes[name]
+            if lane in self._leaving:
+                self._leaving.discard(lane)
+            else:
+                self._departed[lane.name] = self._last_counts(lane)
+            if self.lanes.get(lane.name) is lane:
+                del self.lanes[lane.name]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(lane.close(), LAST_BREATH)
+
+    def _last_counts(self, lane: Lane) -> LaneStatistics:
+        """Its counts; one that never came to its place has all before it."""
+        counts = lane.statistics()
+        if lane.backlog is None:
+            return msgspec.structs.replace(counts, seen=self.offered, lag=self.offered)
+        return counts
 
     async def _claim(self, name: str) -> int:
         """Wait until the lane's lock is ours; its descriptor."""
@@ -427,28 +470,28 @@ class LaneLoop:
             await _cancel_the_others()
             asyncio.get_running_loop().stop()
 
-    async def _drain(self, place: Place, grace: float) -> list[str]:
+    async def _drain(self, place: Place, grace: float) -> set[str]:
         """Let every lane served here do what is left; which they were."""
         await asyncio.sleep(0)  # lanes that were just asked for begin
         await self._wait_for_joining(grace)
         lanes = self._ours()
+        names = {*self._claimed, *(lane.name for lane in lanes)}
         for lane in lanes:
             lane.delivery.hurry()
         if lanes:
             draining = [asyncio.ensure_future(lane.reach(place)) for lane in lanes]
             await asyncio.wait(draining, timeout=grace)
-        stopping = [self._stop(n, self._tasks.pop(n), self.lanes.get(n)) for n in list(self._tasks)]
+        stopping = [self._stop(self._tasks.pop(n), self.lanes.get(n)) for n in list(self._tasks)]
         await asyncio.gather(*stopping)
         if self._retiring:
             await asyncio.wait(self._retiring, timeout=LAST_BREATH * 3)
-        if self._resident_fd >= 0:
-            self._disk.close(self._resident_fd)
-        return [lane.name for lane in lanes]
+        return names
 
     async def _wait_for_joining(self, grace: float) -> None:
         """A lane that has its lock but not yet its place gets a moment to begin."""
         for _ in range(int(min(grace, 1.0) / 0.02)):
-            if all(name in self.lanes or not self._could_join(name) for name in self.wishes):
+            names = list(self.wishes)
+            if all(name in self.lanes or not self._could_join(name) for name in names):
                 return
             await asyncio.sleep(0.02)
 
@@ -470,22 +513,31 @@ class LaneLoop:
         finally:
             self._disk.close(fd)
 
-    async def _stop(self, name: str, task: Serving | None, lane: Lane | None) -> None:
+    async def _stop(self, task: Serving | None, lane: Lane | None) -> None:
         """End a lane's task and close its sink, in bounded time."""
         if task is not None:
+            if lane is not None and lane.leave():
+                await asyncio.wait([task], timeout=LAST_BREATH)
             task.cancel()
             await asyncio.wait([task], timeout=LAST_BREATH * 2 + 0.1)
-        if lane is not None and self.lanes.get(name) is lane:
-            await self._part_with(name, lane)
+        if lane is not None and not lane.is_over:
+            await self._part_with(lane)
+
+    def release_residence(self) -> None:
+        """Let another process be the one that serves."""
+        fd, self._resident_fd = self._resident_fd, -1
+        if fd >= 0:
+            self._disk.close(fd)
 
     def forget_after_fork(self) -> None:
         """In a forked child: nothing of the parent's runs here."""
         self._loop = self._thread = None
-        self._tasks, self.lanes = {}, {}
+        self._tasks, self.lanes, self._leaving, self._retiring = {}, {}, set(), set()
         self._claimed = set()
+        self._resident_fd = -1
+        self.offered = 0
         self._roll_call = threading.Lock()
         self._is_armed, self._is_ending = True, False
-        self._resident_fd = -1
 
 
 async def _cancel_the_others() -> None:

@@ -43,14 +43,14 @@ class Stretch:
         end: Place,
         blob: bytes | None = None,
         items: list[Any] | None = None,
-        first: int = 0,
+        first: int | None = None,
         types: set[type] | None = None,
     ) -> None:
         self.writer = writer
         self.start = start
         self.end = end
         self.first = first
-        """How many events this process had taken before these; 0 when read back."""
+        """How many events this process had taken before these; None when read back."""
         self._blob = blob
         self._items = items
         self._events: list[Event] | None = None
@@ -114,7 +114,7 @@ class Stretch:
             end=self.end,
             blob=None if here is None else self.blob[here:],
             items=None if self._items is None else self._items[most:],
-            first=self.first + most if self.first else 0,
+            first=self.first + most if self.first is not None else None,
         )
         return head, tail
 
