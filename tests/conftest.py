@@ -1,6 +1,7 @@
 """What every test stands on: one backend unless it asks, no stray settings."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,6 +10,8 @@ IS_LONG = os.environ.get("EVENTBUS_LONG") == "1"
 LENGTHS = ("EVENTBUS_LONG", "EVENTBUS_RUNS")
 """Variables that say how much is run; every other one of ours is taken away."""
 
+RELIABILITY = Path(__file__).with_name("reliability")
+
 # A shared machine is slow at times; the suite's own timeout is what bounds a test.
 settings.register_profile("short", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=5_000)
@@ -16,7 +19,10 @@ settings.load_profile("long" if IS_LONG else "short")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long forms out, unless they are asked for."""
+    """Leave the long forms out, unless they are asked for; what tries often is slow."""
+    for item in items:
+        if RELIABILITY in item.path.parents:
+            item.add_marker("slow")
     if IS_LONG:
         return
     long = [item for item in items if item.get_closest_marker("long")]
