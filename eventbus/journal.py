@@ -6,6 +6,7 @@ What went wrong below a record is never left there: a short write is rolled
 back, a failed sync moves the unsynced bytes to a new segment.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ __all__ = ["Journal", "JournalSettings"]
 
 UNSYNCED_MOST = 32 * 1024 * 1024
 """Bytes kept in memory until they are synced, in case the sync fails."""
+SWEPT_MOST = 5
+"""How often a new segment may be swept away, in the blink before it is locked."""
 _APPEND = os.O_WRONLY | os.O_APPEND
 
 
@@ -200,10 +203,17 @@ class Journal:
 
     def _make_file(self, made: Segment, blobs: list[bytes]) -> int:
         """A locked file with these bytes, under its name only once it is whole."""
+        for _ in range(SWEPT_MOST):
+            with suppress(FileNotFoundError):  # a process that opened took it for a dead one's
+                return self._try_to_make_file(made, blobs)
+        return self._try_to_make_file(made, blobs)
+
+    def _try_to_make_file(self, made: Segment, blobs: list[bytes]) -> int:
         beside = made.path.with_suffix(".new")
         fd = self._disk.open(beside, _APPEND | os.O_CREAT | os.O_EXCL)
         try:
-            self._disk.lock(fd)
+            if not self._disk.lock(fd):
+                raise FileNotFoundError(errno.ENOENT, "another process sweeps it", str(beside))
             self._disk.write_all(fd, b"".join(blobs))
             self._disk.rename(beside, made.path)
         except OSError:
