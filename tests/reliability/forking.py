@@ -15,11 +15,13 @@ from functools import partial
 from eventbus import EventBus
 from tests.reliability.numbered import numbered
 
-__all__ = ["EACH", "WORKERS"]
+__all__ = ["EACH", "TOGETHER", "WORKERS"]
 
 EACH = 200
 """Events a child emits."""
 WORKERS = 4
+TOGETHER = 8
+"""Processes that open at the same moment."""
 
 
 def emit_some(bus: EventBus, run: int, *, producer: int = 0, count: int = EACH) -> None:
@@ -31,15 +33,26 @@ def emit_some(bus: EventBus, run: int, *, producer: int = 0, count: int = EACH) 
 def fork(state: str, count: int) -> None:
     """Fork child after child, each time with events waiting in the parent's inbox."""
     with EventBus(state, serve="never") as bus:
-        for run in range(1, count + 1):
-            for number in range(50 * (run - 1), 50 * run):
-                bus.emit_nowait(numbered(0, 0, number))
-            pid = os.fork()
-            if pid == 0:
-                emit_some(bus, run)
-                _leave(bus, run)
-            _, status = os.waitpid(pid, 0)
-            assert status == 0, f"child {run} ended with {status}"
+        _fork_under(bus, count)
+
+
+def fork_beside_lanes(state: str, count: int) -> None:
+    """The same while the parent serves a lane, which has the children's events too."""
+    with EventBus(state, sinks=["jsonl"]) as bus:
+        _fork_under(bus, count)
+        bus.flush_now(timeout=10)
+
+
+def _fork_under(bus: EventBus, count: int) -> None:
+    for run in range(1, count + 1):
+        for number in range(50 * (run - 1), 50 * run):
+            bus.emit_nowait(numbered(0, 0, number))
+        pid = os.fork()
+        if pid == 0:
+            emit_some(bus, run)
+            _leave(bus, run)
+        _, status = os.waitpid(pid, 0)
+        assert status == 0, f"child {run} ended with {status}"
 
 
 def _leave(bus: EventBus, run: int) -> None:
@@ -121,6 +134,27 @@ def daemonise(state: str, count: int) -> None:
     os._exit(0)
 
 
+def together(state: str, count: int) -> None:
+    """Fork children that all open a bus of their own at the same moment, round after round."""
+    for first in range(1, count + 1, TOGETHER):
+        wait, go = os.pipe()
+        children = [_fork_waiting(state, run, wait, go) for run in range(first, first + TOGETHER)]
+        os.close(wait)
+        os.close(go)
+        statuses = [os.waitpid(pid, 0)[1] for pid in children]
+        assert statuses == [0] * TOGETHER, statuses
+
+
+def _fork_waiting(state: str, run: int, wait: int, go: int) -> int:
+    pid = os.fork()
+    if pid == 0:
+        os.close(go)
+        os.read(wait, 1)  # returns when the parent has closed its end
+        _open_own(state, run)
+        os._exit(0)
+    return pid
+
+
 def by_multiprocessing(way: str, state: str, count: int) -> None:
     """Children started by multiprocessing; with fork they inherit the parent's bus."""
     context = multiprocessing.get_context(way)
@@ -152,7 +186,9 @@ def main() -> None:
     way, state, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     ways = {
         "os.fork": fork,
+        "os.fork beside lanes": fork_beside_lanes,
         "prefork": prefork,
+        "together": together,
         "leave a child": leave_a_child,
         "daemonise": daemonise,
     }

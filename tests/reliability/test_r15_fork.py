@@ -10,7 +10,7 @@ import pytest
 from eventbus import EventBus
 from tests.reliability.counts import runs, timeout_for
 from tests.reliability.crash import ROOT, reopened
-from tests.reliability.forking import EACH, WORKERS
+from tests.reliability.forking import EACH, TOGETHER, WORKERS
 from tests.reliability.numbered import Producer, bad_lines, numbered, read_numbers
 
 FORKS = runs(ci=100, long=2_000)
@@ -19,7 +19,7 @@ FORKS = runs(ci=100, long=2_000)
 def _run(way: str, state: Path, count: int) -> None:
     program = [sys.executable, "-m", "tests.reliability.forking", way, str(state), str(count)]
     ended = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def _wanted(emitted: dict[Producer, int]) -> dict[Producer, list[int]]:
@@ -36,12 +36,35 @@ def test_a_forked_child_writes_what_it_emits_and_nothing_of_its_parents(tmp_path
     assert [*reopened(tmp_path), *bad_lines(tmp_path)] == []
 
 
+@pytest.mark.timeout(timeout_for(FORKS, each=0.2))
+def test_a_lane_its_parent_serves_has_what_a_forked_child_emits(tmp_path: Path) -> None:
+    count = FORKS // 4
+    _run("os.fork beside lanes", tmp_path, count)
+
+    children = {Producer(run, 0): EACH for run in range(1, count + 1)}
+    assert read_numbers(tmp_path) == _wanted({Producer(0, 0): 50 * count, **children})
+    log = tmp_path / "logs" / "events.jsonl"
+    with EventBus(tmp_path, sinks=["jsonl"]):
+        found = [_records_in(log, run=run, wanted=EACH) for run in range(1, count + 1)]
+    assert found == [EACH] * count
+
+
 def test_the_workers_of_a_prefork_server_write_beside_each_other(tmp_path: Path) -> None:
     _run("prefork", tmp_path, WORKERS)
 
     threads = {Producer(run, 1): EACH for run in range(2, WORKERS + 1, 2)}
     workers = {Producer(run, 0): EACH for run in range(WORKERS + 1)}
     assert read_numbers(tmp_path) == _wanted({**workers, **threads, Producer(0, 1): EACH})
+
+
+@pytest.mark.timeout(timeout_for(FORKS, each=0.2))
+def test_processes_that_open_at_the_same_moment_lose_nothing(tmp_path: Path) -> None:
+    rounds = max(1, FORKS // TOGETHER)
+
+    _run("together", tmp_path, rounds * TOGETHER)
+
+    runs_of_all = range(1, rounds * TOGETHER + 1)
+    assert read_numbers(tmp_path) == _wanted({Producer(run, 0): EACH for run in runs_of_all})
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
