@@ -8,6 +8,7 @@ back, a failed sync moves the unsynced bytes to a new segment.
 
 import errno
 import os
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -130,9 +131,17 @@ class Journal:
         """Look at a writer's last segment: live, ended well (take it), or died (repair it)."""
         last = segments[-1]
         try:
-            fd = self._disk.open(last.path, os.O_RDWR | os.O_APPEND)
+            if not stat.S_ISREG(self._disk.stat(last.path).st_mode):
+                return []  # not one of ours, whatever its name
+            return self._mend(last)
         except FileNotFoundError:  # pruned meanwhile
             return []
+        except OSError as error:  # no reason not to start: readers pass over a torn end
+            why = f"cannot be mended: {error.strerror or error}"
+            return [Recovered(segment=last.name, reason=why, cut_bytes=0)]
+
+    def _mend(self, last: Segment) -> list[Event]:
+        fd = self._disk.open(last.path, os.O_RDWR | os.O_APPEND)
         keep = False
         try:
             if not self._disk.lock(fd):
@@ -163,8 +172,9 @@ class Journal:
         """Close a dead writer's segment for it, so that nobody repairs it again."""
         ended = BusEnded(writer=last.writer, before=-1, clean=False)
         line = encode(ended) + b"\n"
-        if self._disk.write(fd, line) != len(line):
-            self._disk.truncate(fd, size)
+        with suppress(OSError):  # a full disk, say: the next to open closes it
+            if self._disk.write(fd, line) != len(line):
+                self._disk.truncate(fd, size)
         return Recovered(
             segment=last.name,
             reason="torn" if cut_bytes else "unclean",

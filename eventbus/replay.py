@@ -2,7 +2,9 @@
 
 import heapq
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -104,10 +106,10 @@ class SegmentReader:
         self.offset = offset
         self._disk = disk
         self._skipping = False
-        try:
-            self._fd = disk.open(segment.path, os.O_RDONLY)
-        except FileNotFoundError:  # pruned meanwhile: nothing to read
-            self._fd = -1
+        self._fd = -1
+        with suppress(FileNotFoundError):  # pruned meanwhile: nothing to read
+            if stat.S_ISREG(disk.stat(segment.path).st_mode):  # else it is none of ours
+                self._fd = disk.open(segment.path, os.O_RDONLY)
 
     @property
     def is_gone(self) -> bool:
@@ -127,7 +129,7 @@ class SegmentReader:
             blob = self._disk.pread(self._fd, bound, self.offset) if bound > 0 else b""
             end = blob.rfind(b"\n") + 1
             if end:
-                return self._advance(blob[:end])
+                return self._advance(blob[:end], stop)
             if len(blob) < size:
                 return b""
             if size >= LINE_MOST:
@@ -137,12 +139,12 @@ class SegmentReader:
             else:
                 size = max(size, 4096) * 4
 
-    def _advance(self, blob: bytes) -> bytes:
+    def _advance(self, blob: bytes, stop: int | None) -> bytes:
         self.offset += len(blob)
         if self._skipping:  # the rest of a line too long to be one
             self._skipping = False
             blob = blob[blob.find(b"\n") + 1 :]
-            return blob or self.read(None)
+            return blob or self.read(stop)
         return blob
 
     def close(self) -> None:

@@ -42,7 +42,10 @@ def segment_of(path: Path) -> Segment | None:
     match = _NAME.fullmatch(path.name)
     if match is None:
         return None
-    start = datetime.strptime(match[1], _START).replace(tzinfo=UTC)
+    try:
+        start = datetime.strptime(match[1], _START).replace(tzinfo=UTC)
+    except ValueError:  # digits, but of no moment
+        return None
     return Segment(start, match[2], path)
 
 

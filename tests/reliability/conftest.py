@@ -6,15 +6,17 @@ What FILE held of other tests stays, so a part may be run at its long counts alo
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from scripts.generate_reliability_page import Kept, Outcome, counts_in, read_kept, write_kept
 
 ROOT = Path(__file__).parents[2]
+MEMORY = Path("/dev/shm")
 WORST_LAST: tuple[Outcome, ...] = ("passed", "skipped", "broken", "failed")
 
 
@@ -32,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
     file = config.getoption("reliability_json", default=None)
     if file is not None:
         config.pluginmanager.register(Keeper(file), "reliability-keeper")
+
+
+@pytest.fixture
+def ram(tmp_path: Path) -> Iterator[Path]:
+    """Real files in memory, for thousands of cases that do not hang on a disk."""
+    if not (MEMORY.is_dir() and os.access(MEMORY, os.W_OK)):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=MEMORY, prefix="eventbus-proof-") as directory:
+        yield Path(directory)
 
 
 class Keeper:
