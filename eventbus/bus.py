@@ -20,7 +20,7 @@ from eventbus.intake import Intake, Level, check_level
 from eventbus.journal import Journal, JournalSettings
 from eventbus.kinds import KindFilter, Kinds
 from eventbus.redact import Redactor
-from eventbus.sink import NamedSink, Place, Sink
+from eventbus.sink import LANE_NAME, NamedSink, Place, Sink, lane_name_of
 from eventbus.subscription import Handler, HandlerSink, Subscription
 from eventbus.writer import Writer
 
@@ -177,22 +177,22 @@ class EventBus(Intake):
         from eventbus.lanes import LaneWish  # asyncio, only where there are lanes
 
         lanes = self._lane_loop()
-        KindFilter(kinds)  # a wrong pattern is refused here, not in the loop
         if isinstance(sink, str):
             sink = NamedSink(use=sink)
-        if isinstance(sink, NamedSink) and self.state is None:
-            raise BusClosed(
-                f"cannot attach {sink.use!r} by name: a bus in memory shares no lanes;"
-                " give the sink itself"
-            )
-        own_name = sink.lane if isinstance(sink, NamedSink) else type(sink).__name__.lower()
-        name = self._free_name(name or own_name, is_given=name is not None)
+        self._check_sink(sink)
+        wanted = kinds if kinds is not None else sink.kinds
+        patterns = KindFilter(wanted).patterns  # a wrong one is refused here, not in the loop
+        if isinstance(sink, NamedSink):
+            name = self._free_name(sink.lane if name is None else name, is_given=True)
+        else:
+            own_name = lane_name_of(type(sink).__name__.lower())
+            name = self._free_name(own_name if name is None else name, is_given=name is not None)
         if lanes is None:
             return name
         wish = LaneWish(
             name=name,
             sink=sink,
-            kinds=kinds if kinds is not None else getattr(sink, "kinds", None),
+            kinds=None if wanted is None else patterns,
             follows_all=writers == "all",
             capacity=capacity,
             on_full=on_full,
@@ -200,6 +200,20 @@ class EventBus(Intake):
         )
         lanes.add(wish)
         return name
+
+    def _check_sink(self, sink: Sink | NamedSink) -> None:
+        if not isinstance(sink, Sink | NamedSink):
+            raise TypeError(
+                f"cannot attach {sink!r}; give a sink, the name of an installed one or a NamedSink"
+            )
+        if isinstance(sink, NamedSink) and self.state is None:
+            raise BusClosed(
+                f"cannot attach {sink.use!r} by name: a bus in memory shares no lanes;"
+                " give the sink itself"
+            )
+        wishes = self._lanes.wishes if self._lanes is not None else {}
+        if any(wish.sink is sink for wish in wishes.values()):
+            raise ValueError(f"{sink!r} is attached already; a sink serves one lane")
 
     def _emitted(self) -> int:
         """Events taken in so far."""
@@ -209,6 +223,10 @@ class EventBus(Intake):
             return self._inbox.taken + len(self._inbox.waiting)
 
     def _free_name(self, name: str, *, is_given: bool) -> str:
+        if not LANE_NAME.fullmatch(name):  # files are named after it
+            raise ValueError(
+                f"cannot name a lane {name!r}; a name is letters, digits, '.', '_' and '-'"
+            )
         taken = self._lanes.wishes if self._lanes is not None else {}
         if name in taken and is_given:
             raise ValueError(f"a lane named {name!r} is there already; detach it or name another")

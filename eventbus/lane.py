@@ -272,11 +272,17 @@ class Lane:
         if gone:
             self._say_gap(self.name, "pruned segments", gone)
 
-    async def sync(self) -> None:
-        """Return when what was handed over is safe from a power cut."""
-        async with self._busy:
-            await self.sink.sync()
+    async def sync(self) -> bool:
+        """Return when what was handed over is safe from a power cut; False when it is not."""
+        try:
+            async with self._busy:
+                await self.sink.sync()
+        except Exception as error:  # noqa: BLE001  told in the lane's counts; the next tick tries again
+            self._is_dirty = True
+            self.delivery.last_error = f"sync: {type(error).__name__}: {error}"[:300]
+            return False
         self._is_dirty = False
+        return True
 
     async def close(self) -> None:
         """Sync, keep the cursor, let the sink go."""

@@ -92,6 +92,9 @@ class LaneLoop:
         self._retiring: set[Serving] = set()
         self._is_armed = True
         self._is_ending = False
+        self._is_over = False
+        self._asked: list[list[Ticket]] = []
+        self._reaching: set[Serving] = set()
         self._roll_call = threading.Lock()
         """Held while a lane joins or leaves, and while the writer counts who is there."""
         self._resident_fd = -1
@@ -155,6 +158,11 @@ class LaneLoop:
         try:
             loop.run_forever()
         finally:
+            with self._roll_call:
+                self._is_over = True
+                asked = list(self._asked)
+            for tickets in asked:  # nobody is left to do what they wait for
+                self._answer(tickets, {})
             loop.close()
 
     @property
@@ -421,8 +429,24 @@ class LaneLoop:
 
     def reach(self, place: Place, *, sync: bool, tickets: list[Ticket]) -> None:
         """Tell the tickets once every lane served here has done all up to there."""
-        if not self._soon(lambda: asyncio.ensure_future(self._reach(place, sync, tickets))):
-            settle(tickets, {})
+        with self._roll_call:
+            if not self._is_over:
+                self._asked.append(tickets)
+                self._soon(self._begin_to_reach, place, sync, tickets)
+                return
+        settle(tickets, {})
+
+    def _begin_to_reach(self, place: Place, sync: bool, tickets: list[Ticket]) -> None:
+        reaching = asyncio.ensure_future(self._reach(place, sync, tickets))
+        self._reaching.add(reaching)
+        reaching.add_done_callback(self._reaching.discard)
+
+    def _answer(self, tickets: list[Ticket], told: dict[str, bool]) -> None:
+        with self._roll_call:
+            if tickets not in self._asked:
+                return
+            self._asked.remove(tickets)
+        settle(tickets, told)
 
     def reached(self, place: Place) -> dict[str, bool]:
         """Which lanes served here have done all up to there by now."""
@@ -435,13 +459,11 @@ class LaneLoop:
             reached = await asyncio.gather(*(self._reach_one(lane, place, sync) for lane in lanes))
             told = dict(zip((lane.name for lane in lanes), reached, strict=True))
         finally:
-            settle(tickets, told)
+            self._answer(tickets, told)
 
     async def _reach_one(self, lane: Lane, place: Place, sync: bool) -> bool:
         is_done = await lane.reach(place)
-        if is_done and sync:
-            await lane.sync()
-        return is_done
+        return await lane.sync() if is_done and sync else is_done
 
     def _ours(self) -> list[Lane]:
         return list(self.lanes.values())
@@ -537,7 +559,8 @@ class LaneLoop:
         self._resident_fd = -1
         self.offered = 0
         self._roll_call = threading.Lock()
-        self._is_armed, self._is_ending = True, False
+        self._asked, self._reaching = [], set()
+        self._is_armed, self._is_ending, self._is_over = True, False, False
 
 
 async def _cancel_the_others() -> None:

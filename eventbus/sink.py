@@ -4,6 +4,7 @@
 `eventbus.testing`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from eventbus.event import Event, decode_batch, encode
 from eventbus.kinds import Kinds
 
 __all__ = [
+    "LANE_NAME",
     "Batch",
     "Cursor",
     "Home",
@@ -27,6 +29,7 @@ __all__ = [
     "Sink",
     "find_sink",
     "installed_sinks",
+    "lane_name_of",
 ]
 
 if TYPE_CHECKING:
@@ -211,6 +214,15 @@ class NamedSink(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lane(self) -> str:
         return self.name or self.use
+
+
+LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a lane may be called; files are named after it."""
+
+
+def lane_name_of(written: str) -> str:
+    """A name of the program's own as the name of a lane."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", written).strip("-._")[:80] or "lane"
 
 
 def installed_sinks() -> "dict[str, EntryPoint]":

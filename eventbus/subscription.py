@@ -10,7 +10,7 @@ from eventbus.event import Event
 from eventbus.events.bus import GapLeft
 from eventbus.events.error import ErrorRaised
 from eventbus.scope import Scope, because_of
-from eventbus.sink import Batch, Home, Sink
+from eventbus.sink import Batch, Home, Sink, lane_name_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -100,7 +100,7 @@ class HandlerSink(Sink):
     """Runs one handler on the app's side: in its loop, or in a thread where there is none."""
 
     def __init__(self, handler: Handler, app: AppLoop | None) -> None:
-        self.name = getattr(handler, "__qualname__", repr(handler))
+        self.name = _name_of(handler)
         self.failures = 0
         self._handler = handler
         self._app = app
@@ -172,3 +172,9 @@ class HandlerSink(Sink):
     async def close(self) -> None:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
+
+
+def _name_of(handler: Handler) -> str:
+    """What a handler is called where it was written."""
+    written = getattr(handler, "__qualname__", type(handler).__name__)
+    return lane_name_of(written.rpartition("<locals>.")[2])
