@@ -27,7 +27,9 @@ DISTRIBUTION = "eventbus-recorder"
 COMPONENT = "recorder"
 DETACH_SECONDS = 6.0
 """A lane that is detached gets five seconds to finish; then its sink is closed."""
-DETACH_LOOK_S = 0.02
+ATTACH_SECONDS = 2.0
+"""A lane whose sink does not open is tried on and on; a reload does not wait for it."""
+LOOK_EVERY_S = 0.02
 BEAT_END_SECONDS = 2.0
 """A job that will not be cancelled is left behind after that."""
 
@@ -216,6 +218,18 @@ class Recorder:
                 for sink in leaving:
                     self.bus.attach(sink)
                 raise
+            await self._until_served(joined)
+
+    async def _until_served(self, sinks: list[NamedSink]) -> None:
+        """Wait, not for long, until lanes are at work; elsewhere another process may serve them."""
+        names = {sink.lane for sink in sinks} if self.bus.is_resident else set()
+        with anyio.move_on_after(ATTACH_SECONDS):
+            while names - self._served():  # noqa: ASYNC110 - no event tells
+                await anyio.sleep(LOOK_EVERY_S)
+
+    def _served(self) -> set[str]:
+        lanes = self.bus.statistics().lanes
+        return {name for name, lane in lanes.items() if lane.is_served}
 
     async def _detach(self, sinks: list[NamedSink]) -> None:
         """Detach lanes, and wait until they have gone: the next may bear the same name."""
@@ -224,7 +238,7 @@ class Recorder:
         names = {sink.lane for sink in sinks}
         with anyio.move_on_after(DETACH_SECONDS):
             while names & self.bus.statistics().lanes.keys():  # noqa: ASYNC110 - no event tells
-                await anyio.sleep(DETACH_LOOK_S)
+                await anyio.sleep(LOOK_EVERY_S)
 
 
 class _Beating:
