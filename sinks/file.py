@@ -6,6 +6,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -95,7 +96,15 @@ class FileSink(Sink):
         )
         if self._thread is None:
             self._thread = SinkThread(f"eventbus-{home.lane}")
-        self._shelf = await self._in_thread(lambda: Shelf(rules, clock=home.clock, disk=home.disk))
+        make = wrap(lambda: Shelf(rules, clock=home.clock, disk=home.disk))
+        opening = asyncio.ensure_future(make(executor=self._thread))
+        try:
+            self._shelf = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(OSError):  # the files are taken all the same: let them go again
+                self._shelf = await opening
+                await self.close()
+            raise
 
     async def cursor(self) -> Cursor | None:
         """Where the files stand; lines behind it are cut, to be handed over again."""
