@@ -153,7 +153,9 @@ class SinkContract:
                 latest = max(latest, time.monotonic() - before - 0.01)
 
         watching = asyncio.ensure_future(watch())
+        await asyncio.sleep(0.02)
         await self._serve(state, [Batch(events=events) for _ in range(10)])
+        await asyncio.sleep(0.02)
         watching.cancel()
         return latest
 
@@ -173,7 +175,7 @@ class SinkContract:
         _run(cancel_one())
 
         ids = self.read(tmp_path)
-        assert ids is None or ids[-10:] == [event.id for event in second]
+        assert ids is None or {event.id for event in second} <= set(ids)
 
     # --- between batches -----------------------------------------------------
 

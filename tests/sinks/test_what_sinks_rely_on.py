@@ -1,0 +1,233 @@
+"""What a bus does for its sinks: each test is a sentence of `docs/sinks.md`."""
+
+import asyncio
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from eventbus import Batch, Cursor, Event, EventBus, NamedSink, Refused, Sink
+from eventbus.sink import Home, find_sink
+from eventbus.testing import SinkContract
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "sinks.md"
+
+
+class Counted(Event, tag="counted:up"):
+    number: int
+
+
+class Probe(Sink):
+    """Notes what it is given, and does what a test tells it to."""
+
+    batch_most = 7
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.inside = 0
+        self.overlapped = False
+        self.closed = 0
+        self.opened = threading.Event()
+
+    async def note(self) -> None:
+        self.inside += 1
+        self.overlapped |= self.inside > 1
+        await asyncio.sleep(0.001)
+        self.inside -= 1
+
+    async def open(self, home: Home) -> None:
+        await self.note()
+        self.opened.set()
+
+    async def write(self, batch: Batch) -> None:
+        await self.note()
+        self.batches.append([getattr(event, "number", -1) for event in batch.events])
+
+    async def tick(self, now: object) -> None:
+        await self.note()
+
+    async def sync(self) -> None:
+        await self.note()
+
+    async def close(self) -> None:
+        await self.note()
+        self.closed += 1
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for batch in self.batches for number in batch if number >= 0]
+
+
+def count(bus: EventBus, most: int, start: int = 0) -> None:
+    for number in range(start, most):
+        bus.emit_nowait(Counted(number=number))
+    assert bus.flush_now(timeout=20).reached
+
+
+def test_a_batch_is_never_empty(tmp_path: Path) -> None:
+    probe = Probe()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        bus.attach(probe_of_nothing := Probe(), kinds="nothing:*")
+        count(bus, 20)
+
+    assert all(probe.batches)
+    assert probe_of_nothing.batches == []
+
+
+def test_a_batch_has_no_more_events_than_the_sink_wants(tmp_path: Path) -> None:
+    probe = Probe()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        count(bus, 100)
+
+    assert max(map(len, probe.batches)) == 7
+
+
+def test_events_of_one_process_come_in_the_order_they_were_emitted(tmp_path: Path) -> None:
+    probe = Probe()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        count(bus, 500)
+
+    assert probe.numbers == list(range(500))
+
+
+def test_methods_of_one_sink_never_overlap(tmp_path: Path) -> None:
+    probe = Probe()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        for start in range(0, 200, 50):
+            count(bus, start + 50, start)
+            bus.flush_now(until="synced", timeout=20)
+
+    assert not probe.overlapped
+
+
+def test_a_batch_that_raised_comes_again(tmp_path: Path) -> None:
+    class Failing(Probe):
+        failures = 2
+
+        async def write(self, batch: Batch) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise OSError("not now")
+            await super().write(batch)
+
+    probe = Failing()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        count(bus, 20)
+
+    assert probe.numbers == list(range(20))
+
+
+def test_an_event_that_is_refused_does_not_keep_its_neighbours_back(tmp_path: Path) -> None:
+    class Picky(Probe):
+        async def write(self, batch: Batch) -> None:
+            if any(getattr(event, "number", 0) == 13 for event in batch.events):
+                raise Refused("unlucky")
+            await super().write(batch)
+
+    probe = Picky()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        count(bus, 20)
+
+    assert probe.numbers == [number for number in range(20) if number != 13]
+    (dead,) = (tmp_path / "dead").iterdir()
+    assert '"number":13' in dead.read_text()
+
+
+def test_a_sink_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
+    class Hung(Probe):
+        async def write(self, batch: Batch) -> None:
+            await asyncio.sleep(3_600)
+
+    probe = Probe()
+    with EventBus(tmp_path, sinks=[Hung(), probe], grace=0.2) as bus:
+        for number in range(20):
+            bus.emit_nowait(Counted(number=number))
+        until = time.monotonic() + 20
+        while len(probe.numbers) < 20 and time.monotonic() < until:
+            time.sleep(0.01)
+
+        assert probe.numbers == list(range(20))
+
+
+def test_what_a_shared_sink_missed_while_it_was_away_is_handed_over_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with EventBus(tmp_path) as bus:
+        count(bus, 10)
+    with EventBus(tmp_path, sinks=[lines_sink()]) as bus:
+        count(bus, 20, 10)
+    with EventBus(tmp_path) as bus:
+        count(bus, 30, 20)
+    with EventBus(tmp_path, sinks=[lines_sink()]) as bus:
+        count(bus, 31, 30)
+
+    assert numbers_in(tmp_path) == list(range(31))
+
+
+def test_a_shared_sink_that_keeps_a_cursor_goes_on_from_there(tmp_path: Path) -> None:
+    """The lane's own cursor is gone, and nothing is written twice all the same."""
+    with EventBus(tmp_path, sinks=[lines_sink()]) as bus:
+        count(bus, 20)
+    for path in (tmp_path / "journal" / "cursors").iterdir():
+        path.unlink()
+    with EventBus(tmp_path, sinks=[lines_sink()]) as bus:
+        count(bus, 21, 20)
+
+    assert numbers_in(tmp_path) == list(range(21))
+
+
+def lines_sink() -> NamedSink:
+    return NamedSink(use="jsonl", kinds=("counted:*",))
+
+
+def numbers_in(state: Path) -> list[int]:
+    text = (state / "logs" / "events.jsonl").read_text()
+    return [int(found) for found in re.findall(r'"number":(\d+)', text)]
+
+
+def test_leaving_the_block_closes_the_sink(tmp_path: Path) -> None:
+    probe = Probe()
+    with EventBus(tmp_path, sinks=[probe]):
+        assert probe.opened.wait(10)
+
+    assert probe.closed == 1
+
+
+# --- the page -------------------------------------------------------------------------
+
+
+def sentences_under(heading: str) -> list[str]:
+    """The sentences in the lists of a section, as names of tests."""
+    (section,) = re.findall(
+        rf"^## {heading}\n(.*?)(?=^## )", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    sentences = re.findall(r"^- (.+)\.$", section, re.MULTILINE)
+    return ["test_" + re.sub(r"[^a-z]+", "_", sentence.lower()) for sentence in sentences]
+
+
+def test_every_sentence_of_the_contract_is_a_test_and_every_test_a_sentence() -> None:
+    tests = [name for name in vars(SinkContract) if name.startswith("test_")]
+
+    assert sentences_under("What a sink promises") == tests
+
+
+def test_every_sentence_of_what_a_sink_may_rely_on_is_a_test() -> None:
+    tests = [name for name in globals() if name.startswith("test_") and "sentence" not in name]
+
+    assert sentences_under("What a sink may rely on") == tests
+
+
+@pytest.mark.parametrize("name", ["jsonl", "flat", "console", "memory", "null", "sessions"])
+def test_every_sentence_about_settings_names_real_ones(name: str) -> None:
+    wanted = find_sink(name).Settings
+
+    for field in getattr(wanted, "__struct_fields__", ()):
+        assert field in PAGE.read_text()
+
+
+def test_the_cursor_of_no_sentence_is_kept() -> None:
+    cursor: Cursor | None = asyncio.run(Probe().cursor())
+
+    assert cursor is None
