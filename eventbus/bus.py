@@ -33,6 +33,7 @@ __all__ = ["EventBus", "Flushed", "Level", "Report", "Statistics", "open_buses"]
 OnFull = Literal["wait", "drop_oldest", "drop_newest"]
 
 H = TypeVar("H", bound=Handler)
+_YES = ("1", "true", "yes", "on")
 
 
 class EventBus(Intake):
@@ -78,7 +79,7 @@ class EventBus(Intake):
         """Subscriptions of a disabled bus: nothing comes, and they end with it."""
         self._app: AppLoop | None = None
         self._lane_number = 0
-        self._is_disabled = os.environ.get("EVENTBUS_DISABLED", "") in ("1", "true", "yes", "on")
+        self._is_disabled = os.environ.get("EVENTBUS_DISABLED", "").lower() in _YES
         self._is_forked = False
         self._ending = threading.Lock()
 

@@ -353,7 +353,12 @@ class LaneLoop:
     def _local_lane(self, wish: LaneWish, sink: Sink) -> Lane:
         def begin(_told: Cursor | None) -> tuple[Backlog, Cursor]:
             if self._state is None:
-                own: Any = InMemory(self.end, capacity=wish.capacity, on_full=wish.on_full)
+                own: Any = InMemory(
+                    self.end,
+                    capacity=wish.capacity,
+                    on_full=wish.on_full,
+                    wake=partial(self._soon, self._bring_news),
+                )
             else:
                 own = self._own_writer(self.end)
             others = self._ends_now() if wish.follows_all else None
@@ -495,6 +500,9 @@ class LaneLoop:
     async def _drain(self, place: Place, grace: float) -> set[str]:
         """Let every lane served here do what is left; which they were."""
         await asyncio.sleep(0)  # lanes that were just asked for begin
+        deadline = asyncio.get_running_loop().time() + grace
+        if self._retiring:  # one of them may hold the lock that its successor waits for
+            await asyncio.wait(self._retiring, timeout=grace / 2)
         await self._wait_for_joining(grace)
         lanes = self._ours()
         names = {*self._claimed, *(lane.name for lane in lanes)}
@@ -502,7 +510,8 @@ class LaneLoop:
             lane.delivery.hurry()
         if lanes:
             draining = [asyncio.ensure_future(lane.reach(place)) for lane in lanes]
-            await asyncio.wait(draining, timeout=grace)
+            left = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait(draining, timeout=max(0.0, left))
         stopping = [self._stop(self._tasks.pop(n), self.lanes.get(n)) for n in list(self._tasks)]
         await asyncio.gather(*stopping)
         if self._retiring:

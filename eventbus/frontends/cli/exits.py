@@ -16,20 +16,21 @@ __all__ = [
     "explain",
 ]
 
+# 2 and 3 are left for what `verify` will say of sealed segments.
 OK = 0
 FINDING = 1
-WRONG_USE = 2
-STATE_UNUSABLE = 3
 TORN = 4
+WRONG_USE = 64
+STATE_UNUSABLE = 74
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 CODES = {
     OK: "all went well",
     FINDING: "something was found: altered or missing records, events that were not kept",
+    TORN: "`verify` found nothing but the torn end of a writer that died",
     WRONG_USE: "wrong use: an option, a setting or a name that is not allowed",
     STATE_UNUSABLE: "the state directory cannot be used, or another process serves it",
-    TORN: "`verify` found nothing but the torn end of a writer that died",
     INTERRUPTED: "interrupted before the work was done",
     PIPE_CLOSED: "whoever read the output closed it",
 }
