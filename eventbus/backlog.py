@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol
@@ -219,69 +220,93 @@ class OwnWriter:
 class InMemory:
     """This process's own events where there is no journal: bounded, by count."""
 
-    def __init__(self, since: Place, *, capacity: int, on_full: OnFull) -> None:
+    def __init__(
+        self, since: Place, *, capacity: int, on_full: OnFull, wake: Callable[[], object]
+    ) -> None:
         self.writer = "memory"
         self.since = self.place = since
         self.capacity = max(1, capacity)
         self.on_full = on_full
+        self.waiting = 0
+        """Events that were offered and not yet taken."""
         self._fed: deque[Stretch] = deque()
-        self._count_in = 0
-        self._count_out = 0
-        self._count_cut = 0
-        self._room = threading.Event()
+        self._wake = wake
+        self._changed = threading.Condition()
+        """Guards the above; shared by the writer's thread and the lanes' loop."""
         self._is_closed = False
-
-    @property
-    def waiting(self) -> int:
-        return self._count_in - self._count_out - self._count_cut
 
     def offer(self, stretch: Stretch) -> int:
         """Called by the writer's thread; how many events were dropped for it."""
-        dropped = 0
-        while stretch.count > self.capacity:
-            head, stretch = stretch.cut(self.capacity)
-            dropped += self._offer(head)
-        return dropped + self._offer(stretch)
-
-    def _offer(self, stretch: Stretch) -> int:
-        dropped = 0
-        while self.waiting + stretch.count > self.capacity and not self._is_closed:
+        with self._changed:
             if self.on_full == "drop_newest":
-                return stretch.count
+                return self._keep_first(stretch)
             if self.on_full == "drop_oldest":
-                dropped += self._cut_oldest()
-            else:
-                self._room.clear()
-                if self.waiting + stretch.count > self.capacity:
-                    self._room.wait(0.1)
-        self._count_in += stretch.count
-        self._fed.append(stretch)
-        return dropped
-
-    def _cut_oldest(self) -> int:
-        try:
-            oldest = self._fed.popleft()
-        except IndexError:  # the lane was quicker
+                return self._keep_last(stretch)
+            self._keep_all(stretch)
             return 0
-        self._count_cut += oldest.count
-        return oldest.count
+
+    def _keep_first(self, stretch: Stretch) -> int:
+        room = max(0, self.capacity - self.waiting)
+        if stretch.count <= room:
+            self._feed(stretch)
+            return 0
+        head, dropped = stretch.cut(room)
+        if room:
+            self._feed(head)
+        self._pass_over(dropped)
+        return dropped.count
+
+    def _pass_over(self, dropped: Stretch) -> None:
+        """Let the lane get past what it does not get."""
+        if self._fed and not self._fed[-1].count:
+            self._fed.pop()
+        self._feed(Stretch(writer=self.writer, start=dropped.start, end=dropped.end, items=[]))
+
+    def _keep_last(self, stretch: Stretch) -> int:
+        excess = max(0, self.waiting + stretch.count - self.capacity)
+        self._feed(stretch)
+        left = excess
+        while left:
+            oldest = self._fed.popleft()
+            if oldest.count > left:
+                oldest, rest = oldest.cut(left)
+                self._fed.appendleft(rest)
+            left -= oldest.count
+            self.waiting -= oldest.count
+        return excess
+
+    def _keep_all(self, stretch: Stretch) -> None:
+        while self.waiting + stretch.count > self.capacity:
+            if self.waiting < self.capacity:
+                head, stretch = stretch.cut(self.capacity - self.waiting)
+                self._feed(head)
+            self._wake()
+            self._changed.wait_for(lambda: self.waiting < self.capacity or self._is_closed)
+            if self._is_closed:
+                return
+        self._feed(stretch)
+
+    def _feed(self, stretch: Stretch) -> None:
+        self._fed.append(stretch)
+        self.waiting += stretch.count
 
     def next(self) -> Stretch | None:
-        try:
+        with self._changed:
+            if not self._fed:
+                return None
             stretch = self._fed.popleft()
-        except IndexError:
-            return None
-        self._count_out += stretch.count
+            self.waiting -= stretch.count
+            self._changed.notify()
         self.place = stretch.end
-        self._room.set()
         return stretch
 
     def moved(self, place: Place) -> Place:
         return place
 
     def close(self) -> None:
-        self._is_closed = True
-        self._room.set()
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
 
 
 class Backlog:

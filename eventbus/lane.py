@@ -196,10 +196,10 @@ class Lane:
                 break
             before = self._before(stretch, backlog)
             fit = min(most, self._most_of(stretch, before))
-            if fit <= 0:
-                backlog.put_back(stretch)
-                break
             if stretch.count > fit:
+                if fit <= 0:
+                    backlog.put_back(stretch)
+                    break
                 stretch, rest = stretch.cut(fit)
                 backlog.put_back(rest)
             elif number + stretch.count > most:

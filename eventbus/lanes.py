@@ -30,6 +30,8 @@ Serving = asyncio.Task[None]
 
 YIELD_CHECK = 0.4
 """Seconds between looks whether a resident wants the lane, or a lane is free."""
+HASTE = 0.05
+"""The same for a resident, and for one that wants to leave with everything delivered."""
 RECOVERY_PAUSE = 0.5
 """Seconds before a lane that was given up, or broke, is taken up again."""
 FAREWELL = 5.0
@@ -189,6 +191,12 @@ class LaneLoop:
             self.lanes[wish.name] = lane
         self._soon(self._begin_task, wish.name, self._serve_local, lane)
 
+    def take_up_again(self) -> None:
+        """After a fork: shared lanes are the child's too, once their locks are free."""
+        for wish in list(self.wishes.values()):
+            if wish.is_shared and wish.name not in self._tasks:
+                self.add(wish)
+
     def _begin_task(self, name: str, serve: Callable[[Any], Awaitable[None]], what: Any) -> None:
         self._tasks[name] = asyncio.ensure_future(serve(what))
 
@@ -318,18 +326,24 @@ class LaneLoop:
                 if self._disk.lock(fd):
                     return fd
                 self._disk.close(fd)
-            await asyncio.sleep(0.05 if self._serve == "resident" else YIELD_CHECK)
+            is_hasty = self._serve == "resident" or self._is_ending
+            await asyncio.sleep(HASTE if is_hasty else YIELD_CHECK)
 
     def _must_yield(self) -> bool:
         """True when a resident serves this state directory and we are not it."""
         if self._serve == "resident" or self._is_ending:
+            return False
+        return self._has_resident()
+
+    def _has_resident(self) -> bool:
+        if self._serve == "resident" or self._state is None:
             return False
         try:
             fd = self._disk.open(self._run_path("resident.lock"), os.O_RDWR)
         except OSError:
             return False
         try:
-            return not self._disk.lock(fd)
+            return self._disk.is_locked(fd)
         finally:
             self._disk.close(fd)
 
@@ -337,7 +351,7 @@ class LaneLoop:
         """Be the one process that serves this state directory; False when there is one."""
         fd = self._disk.open(self._run_path("resident.lock"), os.O_RDWR | os.O_CREAT)
         deadline = self._clock.monotonic() + 0.5
-        while not self._disk.lock(fd):  # a look by another process holds it for a blink
+        while not self._disk.lock(fd):  # who looks whether there is one holds it for a blink
             if self._clock.monotonic() > deadline:
                 self._disk.close(fd)
                 return False
@@ -368,7 +382,7 @@ class LaneLoop:
         return self._lane(wish, sink, begin, skip_before=wish.skip_before)
 
     def _shared_lane(self, wish: LaneWish, sink: Sink) -> Lane:
-        path = (self._journal or Path()) / "cursors" / f"{wish.name}.json"
+        path = self._cursor_path(wish.name)
 
         def begin(told: Cursor | None) -> tuple[Backlog, Cursor]:
             cursor = told if told is not None else read_cursor(path, self._disk)
@@ -398,6 +412,9 @@ class LaneLoop:
     @property
     def _journal(self) -> Path | None:
         return self._state / "journal" if self._state is not None else None
+
+    def _cursor_path(self, name: str) -> Path:
+        return (self._journal or Path()) / "cursors" / f"{name}.json"
 
     def _own_writer(self, start: Place) -> OwnWriter:
         own = OwnWriter(self.writer, start, self.end, self._journal or Path(), self._disk)
@@ -458,9 +475,10 @@ class LaneLoop:
         return {name: lane.has_reached(place) for name, lane in list(self.lanes.items())}
 
     async def _reach(self, place: Place, sync: bool, tickets: list[Ticket]) -> None:
-        lanes = self._ours()
         told: dict[str, bool] = {}
         try:
+            await self._wait_for_joining(1.0)
+            lanes = self._ours()
             reached = await asyncio.gather(*(self._reach_one(lane, place, sync) for lane in lanes))
             told = dict(zip((lane.name for lane in lanes), reached, strict=True))
         finally:
@@ -498,25 +516,45 @@ class LaneLoop:
             asyncio.get_running_loop().stop()
 
     async def _drain(self, place: Place, grace: float) -> set[str]:
-        """Let every lane served here do what is left; which they were."""
+        """Let every lane do what is left; which of them were served here."""
         await asyncio.sleep(0)  # lanes that were just asked for begin
         deadline = asyncio.get_running_loop().time() + grace
         if self._retiring:  # one of them may hold the lock that its successor waits for
             await asyncio.wait(self._retiring, timeout=grace / 2)
         await self._wait_for_joining(grace)
-        lanes = self._ours()
-        names = {*self._claimed, *(lane.name for lane in lanes)}
-        for lane in lanes:
+        for lane in self._ours():
             lane.delivery.hurry()
-        if lanes:
-            draining = [asyncio.ensure_future(lane.reach(place)) for lane in lanes]
+        draining = [asyncio.ensure_future(self._see_done(name, place)) for name in self.wishes]
+        if draining:
             left = deadline - asyncio.get_running_loop().time()
             await asyncio.wait(draining, timeout=max(0.0, left))
+        names = {*self._claimed, *(lane.name for lane in self._ours())}
         stopping = [self._stop(self._tasks.pop(n), self.lanes.get(n)) for n in list(self._tasks)]
         await asyncio.gather(*stopping)
         if self._retiring:
             await asyncio.wait(self._retiring, timeout=LAST_BREATH * 3)
         return names
+
+    async def _see_done(self, name: str, place: Place) -> None:
+        """Return once a lane has done all up to there, whoever serves it.
+
+        When another process leaves before it has, the lane becomes ours, for
+        as long as we may stay. A resident is trusted to do it.
+        """
+        while not await self._is_done(name, place):
+            await asyncio.sleep(HASTE)
+
+    async def _is_done(self, name: str, place: Place) -> bool:
+        lane = self.lanes.get(name)
+        if lane is not None:
+            lane.delivery.hurry()
+            return await lane.reach(place) or name not in self._claimed
+        if name not in self._tasks or self._tasks[name].done() or self._has_resident():
+            return True
+        if name in self._claimed:
+            return False
+        done = read_cursor(self._cursor_path(name), self._disk).get(self.writer)
+        return done is not None and done >= place
 
     async def _wait_for_joining(self, grace: float) -> None:
         """A lane that has its lock but not yet its place gets a moment to begin."""
