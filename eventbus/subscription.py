@@ -34,6 +34,8 @@ class Subscription(Sink, AsyncIterator[Event]):
         self._capacity = max(1, capacity)
         self._events: deque[Event] = deque()
         self._missed = 0
+        """Counted by the lane; what the reader was told of it is counted by the reader."""
+        self._told = 0
         self._waiter: Ticket | None = None
         self._is_closed = False
         self._leave = leave
@@ -67,8 +69,9 @@ class Subscription(Sink, AsyncIterator[Event]):
 
     async def __anext__(self) -> Event:
         while True:
-            if self._missed:
-                missed, self._missed = self._missed, 0
+            missed = self._missed - self._told
+            if missed:
+                self._told += missed
                 return GapLeft(lane=self.name, reason="slow subscriber", count=missed)
             if self._events:
                 return self._events.popleft()
