@@ -368,6 +368,7 @@ class EventBus(Intake):
         for event in recovered:
             self._inbox.put(event)
         writer.start()
+        self._lanes.take_up_again()
         if self._serve == "resident" and self.state is not None:
             self.is_resident = self._lanes.claim_residence()
 

@@ -36,6 +36,9 @@ class Flushed(msgspec.Struct, frozen=True, kw_only=True):
     lanes: dict[str, bool]
     """Lanes served here: True when everything emitted before is handed over."""
 
+    def __bool__(self) -> bool:
+        return self.reached
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How a bus ended."""

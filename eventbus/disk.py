@@ -81,6 +81,16 @@ class Disk:
             raise
         return True
 
+    def is_locked(self, fd: int) -> bool:
+        """True when somebody holds the file's lock; those who ask do not disturb each other."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return True
+            raise
+        return False
+
     def unlock(self, fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
 

@@ -541,7 +541,7 @@ class LaneLoop:
         When another process leaves before it has, the lane becomes ours, for
         as long as we may stay. A resident is trusted to do it.
         """
-        while not await self._is_done(name, place):
+        while not await self._is_done(name, place):  # noqa: ASYNC110  others tell us nothing
             await asyncio.sleep(HASTE)
 
     async def _is_done(self, name: str, place: Place) -> bool:
@@ -578,7 +578,7 @@ class LaneLoop:
         except OSError:
             return False
         try:
-            return not self._disk.lock(fd)
+            return self._disk.is_locked(fd)
         finally:
             self._disk.close(fd)
 

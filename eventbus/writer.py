@@ -155,9 +155,11 @@ class Writer:
         self._leave_gaps()
         kept = self._write_safely()
         settle(inbox.room_seekers(), None)
-        if written_by:
-            settle(written_by, None if kept else NotKept("the disk refused until the end"))
-        self._sync_wanted += synced_by
+        if kept:
+            settle(written_by, None)
+            self._sync_wanted += synced_by
+        else:
+            settle(written_by + synced_by, NotKept("the disk refused until the end"))
         self._sync_if_due()
 
     def _write_safely(self) -> bool:

@@ -117,10 +117,7 @@ def test_what_found_no_room_in_memory_while_the_disk_was_full_leaves_a_gap(
     assert len(read_numbers(tmp_path)[WHO]) == EVENTS - dropped
 
 
-UNTRUE = pytest.mark.xfail(reason="what was dropped at the end is told synced")
-
-
-@pytest.mark.parametrize("level", ["written", pytest.param("synced", marks=UNTRUE)])
+@pytest.mark.parametrize("level", ["written", "synced"])
 def test_nothing_is_told_safe_that_the_disk_refused_to_the_end(
     tmp_path: Path, level: Literal["written", "synced"]
 ) -> None:

@@ -93,7 +93,6 @@ def test_a_child_that_lives_on_keeps_no_lane_from_others(tmp_path: Path) -> None
         assert _records_in(tmp_path / "logs" / "events.jsonl", run=7, wanted=1) == 1
 
 
-@pytest.mark.xfail(reason="a forked child does not begin its lanes again")
 def test_a_process_that_makes_itself_a_daemon_serves_its_lanes_there(tmp_path: Path) -> None:
     _run("daemonise", tmp_path, 3)
 

@@ -75,7 +75,6 @@ def test_a_sink_they_all_name_has_each_event_once(tmp_path: Path) -> None:
     assert _each_once(log) == ALL_IN_FILES
 
 
-@pytest.mark.xfail(reason="who serves the lane leaves, and others leave behind it", strict=False)
 @pytest.mark.timeout(120)
 def test_when_the_last_has_left_what_all_emitted_is_in_the_file(tmp_path: Path) -> None:
     _share(tmp_path, EVENTS_IN_FILES, "jsonl")
