@@ -113,6 +113,8 @@ class Ledger:
         if file is None:
             file = self.files[path] = Appender(path, self._disk)
             self.names_changed = True
+            if not self._is_committed(file):  # it may have the inode of one that is gone
+                self._marks.pop(file.inode, None)
         if file.inode not in self._marks:
             self.mark(file)
             self._book.append(self._record())

@@ -96,7 +96,9 @@ class Shelf:
         self._is_begun = True
 
     def _is_ours(self, name: str) -> bool:
-        return self._series.parse(name) is not None or name == self._sessions.path.name
+        """True for what is ever cut; a packed file may have got a plain one's inode."""
+        segment = self._series.parse(name)
+        return name == self._sessions.path.name or (segment is not None and not segment.is_packed)
 
     def _open_live(self, path: Path) -> None:
         """Go on in the file that bears no day, whatever day its lines are of."""
