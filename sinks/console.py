@@ -53,7 +53,8 @@ class ConsoleSink(Sink):
 
     async def open(self, home: Home) -> None:
         """Start the thread that waits for a slow terminal."""
-        self._thread = self._thread or SinkThread(f"eventbus-{home.lane}")
+        await self.close()  # a thread of the process we were forked from does nothing any more
+        self._thread = SinkThread(f"eventbus-{home.lane}")
 
     async def write(self, batch: Batch) -> None:
         """Show the events."""

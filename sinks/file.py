@@ -94,8 +94,9 @@ class FileSink(Sink):
             keep_days=self.settings.keep_days,
             packs=self.settings.compress == "zstd",
         )
-        if self._thread is None:
-            self._thread = SinkThread(f"eventbus-{home.lane}")
+        thread, self._thread = self._thread, SinkThread(f"eventbus-{home.lane}")
+        if thread is not None:  # of an opening that failed, or of the process we were forked from
+            thread.shutdown(wait=False)
         make = wrap(lambda: Shelf(rules, clock=home.clock, disk=home.disk))
         opening = asyncio.ensure_future(make(executor=self._thread))
         try:

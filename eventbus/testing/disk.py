@@ -115,7 +115,7 @@ class FaultyDisk(Disk):
             self._really(operation, _half(args))
         self._is_gone = True
         for fd in self._open:
-            os.close(fd)
+            super().close(fd)
         self._open.clear()
         raise Crashed(operation)
 
@@ -135,7 +135,7 @@ def _watched(operation: str) -> Callable[..., Any]:
 
 OPERATIONS = (
     *("open", "close", "write", "writev", "pread", "size", "stat", "truncate", "sync"),
-    *("sync_directory", "lock", "unlock", "names", "make_directory", "rename", "link"),
+    *("sync_directory", "lock", "is_locked", "unlock", "names", "make_directory", "rename", "link"),
     *("unlink", "free_bytes"),
 )
 """What `FaultyDisk` can let fail; the other methods of `Disk` are made of these."""

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from eventbus.disk import Disk
+from eventbus.errors import SettingsError
 from eventbus.events import IoFailed
 from eventbus.segments import Series, read_lines
 from eventbus.sink import Batch, Home
@@ -272,10 +275,6 @@ def test_a_line_too_late_for_a_packed_file_gets_one_of_its_own(desk: Desk) -> No
 def test_packing_without_its_library_is_refused_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import sys
-
-    from eventbus.errors import SettingsError
-
     monkeypatch.setitem(sys.modules, "backports.zstd", None)
     monkeypatch.setitem(sys.modules, "backports", None)
     monkeypatch.setitem(sys.modules, "compression", None)
@@ -555,3 +554,38 @@ def test_a_second_of_many_late_days_leaves_few_descriptors_open(desk: Desk) -> N
 
     assert run(go()) <= 20
     assert len(desk.names()) == 100
+
+
+FORK = """
+import asyncio, os, sys
+from pathlib import Path
+from eventbus.events import LogLine
+from eventbus.sink import Batch, Home
+from sinks import ConsoleSink, FileSink
+
+sinks = [FileSink(path="m.log", shape="flat"), ConsoleSink()]
+
+async def go(state):
+    for sink in sinks:
+        await sink.open(Home(Path(state)))
+        await asyncio.wait_for(sink.write(Batch(events=[LogLine(event_type="a:b")])), 10)
+
+asyncio.run(go(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    asyncio.run(go(sys.argv[2]))
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+asyncio.run(asyncio.wait_for(sinks[0].close(), 10))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_opens_the_sink_anew(tmp_path: Path) -> None:
+    """The thread of the parent does not run in the child."""
+    states = [tmp_path / "parent", tmp_path / "child"]
+
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK, *states], check=True, timeout=30)
+
+    for state in states:
+        assert len((state / "logs" / "m.log").read_text().split("\n")) == 2
