@@ -41,7 +41,7 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
     segment_bytes: int = 64 * 1024 * 1024
     """A segment is closed at this size, or when the UTC day ends."""
     keep_days: float = 30
-    """Segments older than this are pruned once every lane has passed them."""
+    """Segments older than this are pruned once every lane has passed them; 0: never."""
     keep_bytes: int | None = None
     """Above this, the oldest are pruned even if a lane has not passed; None: no bound."""
     sync_every: float = 1.0

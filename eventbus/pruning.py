@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -19,13 +19,12 @@ __all__ = ["prune_journal"]
 
 PATIENCE = 3
 """A segment no lane has passed is kept this many times longer than the others."""
-
-
 JUMP_BACK = timedelta(hours=1)
 ABSENCE = timedelta(days=7)
 """Between two looks the clock may go this far back or ahead and still be believed."""
 DOUBT = timedelta(days=1)
 """How long a clock that jumped must run before segments are deleted by age."""
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 class _Memory(msgspec.Struct, frozen=True):
@@ -50,7 +49,7 @@ def prune_journal(
             return []
         if not _clock_is_believed(state / "run" / "prune.json", clock, disk):
             return _delete(state, _oldest_beyond(state, keep_bytes, disk), disk)
-        old = _older_than(state, clock.now() - timedelta(days=keep_days), clock, keep_days, disk)
+        old = _older_than(state, keep_days, clock, disk) if keep_days else {}
         return _delete(state, {**old, **_oldest_beyond(state, keep_bytes, disk)}, disk)
     finally:
         disk.close(fd)
@@ -76,20 +75,25 @@ _Chosen = dict[Segment, list[str]]
 """Segments to delete, each with the lanes that had not passed it."""
 
 
-def _older_than(
-    state: Path, before: datetime, clock: Clock, keep_days: float, disk: Disk
-) -> _Chosen:
-    """Finished segments that ended before then, if every lane has passed or had long enough."""
+def _older_than(state: Path, keep_days: float, clock: Clock, disk: Disk) -> _Chosen:
+    """Finished segments that are older, if every lane has passed or had long enough."""
     cursors = _cursors(state, disk)
-    much_before = clock.now() - timedelta(days=keep_days * PATIENCE)
+    before = _days_ago(keep_days, clock)
+    much_before = _days_ago(keep_days * PATIENCE, clock)
     chosen: _Chosen = {}
     for segment in _finished(state, disk):
-        with suppress(OSError):
+        with suppress(OSError, OverflowError, ValueError):  # a time no calendar has
             ended = datetime.fromtimestamp(disk.stat(segment.path).st_mtime, before.tzinfo)
             behind = [lane for lane, cursor in cursors.items() if not _passed(cursor, segment)]
             if ended < (much_before if behind else before):
                 chosen[segment] = behind
     return chosen
+
+
+def _days_ago(days: float, clock: Clock) -> datetime:
+    """That moment, or the first that can be told."""
+    now = clock.now()
+    return now - timedelta(days=min((now - _FIRST).days, days))
 
 
 def _oldest_beyond(state: Path, keep_bytes: int | None, disk: Disk) -> _Chosen:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from eventbus import Event, EventBus, read_journal
 from eventbus.clock import SYSTEM_CLOCK, Clock
@@ -62,6 +63,15 @@ def test_a_young_segment_stays(tmp_path: Path) -> None:
     segment = filled(tmp_path, days_old=29)
 
     prune(tmp_path)
+
+    assert segment.exists()
+
+
+@pytest.mark.parametrize("keep_days", [0, 1_000_000, 1e12, float("inf")])
+def test_for_ever_is_as_long_as_one_likes_and_so_is_zero(tmp_path: Path, keep_days: float) -> None:
+    segment = filled(tmp_path, days_old=4_000)
+
+    prune(tmp_path, keep_days=keep_days)
 
     assert segment.exists()
 
