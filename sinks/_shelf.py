@@ -136,7 +136,7 @@ class Shelf:
         while rest:
             file = self._file_with_room(self._path_for(parcel), rest[0], parcel.day)
             fitting = self._fitting(file, rest)
-            self._ledger.append(file, b"\n".join(rest[:fitting]) + b"\n")
+            self._ledger.append(file, b"\n".join([*rest[:fitting], b""]))
             rest = rest[fitting:]
 
     def _path_for(self, parcel: Parcel) -> Path:
