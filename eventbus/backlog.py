@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from eventbus.disk import Disk
-from eventbus.replay import SegmentReader, valid_end
+from eventbus.replay import SegmentReader, first_line, valid_end
 from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Place
 from eventbus.stretch import Stretch
@@ -90,8 +90,15 @@ class FollowedWriter:
         self.pruned += reader.is_gone
         reader.close()
         self._reader = None
-        self.place = Place(after.name, 0)
+        self.place = self._place_in(after, reader.place)
         return True
+
+    def _place_in(self, after: Segment, place: Place) -> Place:
+        """Where to go on: behind what we have read already, if it was written again there."""
+        end = self._ends[place.segment]
+        if end is None or place.offset <= end:
+            return Place(after.name, 0)
+        return Place(after.name, len(first_line(after, self._disk)) + place.offset - end)
 
     def _after(self, segment: Segment) -> Segment | None:
         for one, following in pairwise(self.segments):

@@ -12,7 +12,10 @@ __all__ = ["Delivery", "Poisoned"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 30.0
 """Seconds between tries; doubled each time, with jitter."""
-TRIES_BEFORE_HALVING = 3
+TRIES_BEFORE_HALVING = 2
+"""Tries again of the same batch before it is halved."""
+TRIES_BEFORE_BURIAL = 6
+"""Tries again of an event that fails alone where others were taken before it."""
 LONE_FAILURES_MOST = 4
 """Lone failures, with nothing taken in between, after which the sink is held to be down."""
 DATA_ERRORS = (
@@ -35,10 +38,6 @@ class Poisoned(msgspec.Struct, frozen=True):
     error: Exception
 
 
-class _SinkDown(Exception):
-    """Nothing is taken: the sink's trouble, not an event's."""
-
-
 class Delivery:
     """The retry of one lane; counts what it took."""
 
@@ -50,58 +49,98 @@ class Delivery:
         self._sink = sink
         self._bury = bury
         self._hurry = asyncio.Event()
+        self._tries = 0
+        """Failures since something was taken, as far as the sink may be to blame."""
+        self._suspects: list[Poisoned] = []
+        """Events that failed alone since something was taken."""
+        self._is_halving = False
+        self._has_taken = False
 
-    async def deliver(self, batch: Batch) -> None:
-        """Return once each event was taken or buried."""
-        tries = 0
-        while True:
-            error = await self._try(batch)
-            if error is None:
-                return
-            tries += 1
-            is_data = isinstance(error, DATA_ERRORS)
-            if is_data or (tries >= TRIES_BEFORE_HALVING and len(batch) > 1):
-                try:
-                    await self._halve(batch, error, patience=LONE_FAILURES_MOST + tries)
-                    return
-                except _SinkDown:
-                    pass
-            self.retries += 1
-            await self._pause(tries)
+    async def deliver(self, batch: Batch, more: Callable[[], Batch | None] = lambda: None) -> None:
+        """Return once each event was taken or buried.
+
+        An event that fails alone is to blame once a later one is taken, and
+        the sink is to blame until then; `more` gives the next batch, if there
+        is one, to find out.
+        """
+        left = [batch]
+        self._begin()
+        while left or self._suspects:
+            if not left:
+                left = await self._without_a_witness(more)
+            elif len(self._suspects) >= LONE_FAILURES_MOST + self._tries:
+                left += await self._blame_the_sink()
+            elif (error := await self._try(left[-1])) is None:
+                left.pop()
+                await self._blame_the_suspects()
+            else:
+                left += await self._after(error, left.pop())
+
+    def _begin(self) -> None:
+        self._tries, self._suspects = 0, []
+        self._is_halving = self._has_taken = False
+
+    async def _after(self, error: Exception, part: Batch) -> list[Batch]:
+        """What to try next, the first of it last."""
+        is_data = isinstance(error, DATA_ERRORS)
+        if not is_data and not self._is_halving and self._tries < TRIES_BEFORE_HALVING:
+            await self._pause()
+            return [part]
+        self._is_halving = True
+        if len(part) > 1:
+            return [*reversed(part.halves())]
+        if is_data:  # it says itself that the event is to blame
+            await self._bury_all([Poisoned(part, error)])
+        else:
+            self._suspects.append(Poisoned(part, error))
+        return []
+
+    async def _without_a_witness(self, more: Callable[[], Batch | None]) -> list[Batch]:
+        """Nothing is left to try but those that failed alone."""
+        next_batch = more()
+        if next_batch is not None:
+            return [next_batch]
+        if self._has_taken and self._tries >= TRIES_BEFORE_BURIAL:
+            await self._blame_the_suspects()
+            return []
+        return await self._blame_the_sink()
+
+    async def _blame_the_sink(self) -> list[Batch]:
+        """Wait, and try them again."""
+        suspects, self._suspects = self._suspects, []
+        await self._pause()
+        return [suspect.batch for suspect in reversed(suspects)]
+
+    async def _blame_the_suspects(self) -> None:
+        suspects, self._suspects, self._tries = self._suspects, [], 0
+        self._has_taken = True
+        await self._bury_all(suspects)
 
     async def _try(self, batch: Batch) -> Exception | None:
         try:
             await self._sink.write(batch)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            return self._told(RuntimeError(f"the sink cancelled itself: {error}"))
         except Exception as error:  # noqa: BLE001  counted, told, and tried again
-            self.last_error = f"{type(error).__name__}: {error}"[:300]
-            return error
+            return self._told(error)
         self.delivered += len(batch)
         return None
 
-    async def _halve(self, batch: Batch, error: Exception, *, patience: int) -> None:
-        """Find the events that fail alone, in order; bury them if others are taken."""
-        taken = False
-        failed: list[Poisoned] = []
-        left: list[Batch] = [batch] if len(batch) == 1 else [*reversed(batch.halves())]
-        while left:
-            part = left.pop()
-            why = error if len(batch) == 1 else await self._try(part)
-            if why is None:
-                taken = True
-            elif len(part) > 1:
-                left += reversed(part.halves())
-            else:
-                failed.append(Poisoned(part, why))
-                if not taken and not isinstance(why, DATA_ERRORS) and len(failed) >= patience:
-                    raise _SinkDown
-        if not taken and not all(isinstance(each.error, DATA_ERRORS) for each in failed):
-            raise _SinkDown
-        for poisoned in failed:
-            self.dead += 1
-            await self._bury(poisoned)
+    def _told(self, error: Exception) -> Exception:
+        self.last_error = f"{type(error).__name__}: {error}"[:300]
+        return error
 
-    async def _pause(self, tries: int) -> None:
-        seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 16))
+    async def _bury_all(self, poisoned: list[Poisoned]) -> None:
+        for each in poisoned:
+            self.dead += 1
+            await self._bury(each)
+
+    async def _pause(self) -> None:
+        self.retries += 1
+        seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._tries, 16))
+        self._tries += 1
         try:
             await asyncio.wait_for(self._hurry.wait(), seconds * random.uniform(0.5, 1.0))
         except TimeoutError:
@@ -111,3 +150,9 @@ class Delivery:
     def hurry(self) -> None:
         """Wait no longer than the shortest pause from now on: the end is near."""
         self._hurry.set()
+
+
+def _is_cancelled() -> bool:
+    """True when somebody cancelled the lane, and not the sink itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,10 @@ class Lane:
         self.backlog: Backlog | None = None
         self.cursor: Cursor = {}
         """What is done, by writer."""
+        self._ahead: Cursor = self.cursor
+        """What is in hand or done."""
+        self._held: Batch | None = None
+        """What was in hand when the lane broke; it comes first."""
         self.seen = 0
         """Counted by the writer's thread for own events, here for those read back."""
         self.read = 0
@@ -138,6 +143,7 @@ class Lane:
     def begin(self, told: Cursor | None = None) -> None:
         """Take up the place it starts from."""
         self.backlog, self.cursor = self._begin(told)
+        self._ahead = self.cursor
 
     def offer(self, stretch: Stretch) -> None:
         """Called by the writer's thread, right after it has written."""
@@ -168,14 +174,15 @@ class Lane:
         while not self.is_leaving:
             self.news.clear()
             backlog.look(self._clock.monotonic())
-            batch, cursor = self._collect(backlog)
-            if cursor:
-                await self._hand_over(batch, cursor)
+            batch = self._held or self._collect(backlog)
+            is_idle = batch is None and self._ahead is self.cursor
+            if not is_idle:
+                await self._hand_over(batch, backlog)
             if self._clock.monotonic() >= self._next_tick:
                 await self.tick()
-            if self.is_finishing and (not cursor or self.own_before >= (self.stop_at or 0)):
+            if self.is_finishing and (is_idle or self.own_before >= (self.stop_at or 0)):
                 self.is_leaving = True
-            elif not cursor:
+            elif is_idle:
                 await self._wait(backlog)
 
     async def _wait(self, backlog: Backlog) -> None:
@@ -185,17 +192,17 @@ class Lane:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.news.wait(), seconds)
 
-    def _collect(self, backlog: Backlog) -> tuple[Batch | None, Cursor]:
-        """What to hand over next, and where the cursor then stands."""
+    def _collect(self, backlog: Backlog) -> Batch | None:
+        """What to hand over next; `_ahead` says where the cursor then stands."""
         parts: list[tuple[Stretch, list[int] | None]] = []
         cursor: Cursor = {}
         number, size, most = 0, 0, self.sink.batch_most
         while number < most and size < BATCH_BYTES:
-            stretch = backlog.next()
+            stretch = self._next_of(backlog, is_first=not cursor)
             if stretch is None:
                 break
             before = self._before(stretch, backlog)
-            fit = min(most, self._most_of(stretch, before))
+            fit = min(most, _most_by_size(stretch), self._most_of(stretch, before))
             if stretch.count > fit:
                 if fit <= 0:
                     backlog.put_back(stretch)
@@ -214,9 +221,18 @@ class Lane:
             if taken:
                 parts.append((stretch, picked))
                 number += taken
-        if not parts:
-            return None, cursor
-        return Batch(parts=parts, count=number, cursor={**self.cursor, **cursor}), cursor
+        if cursor:
+            self._ahead = {**self._ahead, **cursor}
+        return Batch(parts=parts, count=number, cursor=self._ahead) if parts else None
+
+    def _next_of(self, backlog: Backlog, *, is_first: bool) -> Stretch | None:
+        """The next records; a disk that refuses them is no reason to lose those before."""
+        try:
+            return backlog.next()
+        except OSError:
+            if is_first:
+                raise
+            return None
 
     def _before(self, stretch: Stretch, backlog: Backlog) -> int | None:
         """This process's events that stand before it; None: others', or older than the lane."""
@@ -240,12 +256,14 @@ class Lane:
         skip = min(own, self._skip_before - before)
         return skip + _opening(stretch) if skip > 0 else 0
 
-    async def _hand_over(self, batch: Batch | None, cursor: Cursor) -> None:
+    async def _hand_over(self, batch: Batch | None, backlog: Backlog) -> None:
+        self._held = batch
         if batch is not None:
             async with self._busy:
-                await self.delivery.deliver(batch)
+                await self.delivery.deliver(batch, partial(self._collect, backlog))
             self._is_dirty = True
-        self.cursor = {**self.cursor, **cursor}
+        self._held = None
+        self.cursor = self._ahead
         self.moved.set()
 
     async def tick(self) -> None:
@@ -357,6 +375,13 @@ def _unseen(stretch: Stretch, backlog: Backlog) -> int:
     if own is None or stretch.writer != own.writer or stretch.end <= own.since:
         return stretch.count
     return _opening(stretch)
+
+
+def _most_by_size(stretch: Stretch) -> int:
+    """How many of its records are one batch."""
+    if stretch.size <= BATCH_BYTES:
+        return stretch.count
+    return max(1, stretch.count * BATCH_BYTES // stretch.size)
 
 
 def _opening(stretch: Stretch) -> int:

@@ -18,7 +18,7 @@ from eventbus.kinds import KindFilter, Kinds
 from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Place
 
-__all__ = ["SegmentReader", "read_journal", "read_lines", "valid_end"]
+__all__ = ["SegmentReader", "first_line", "read_journal", "read_lines", "valid_end"]
 
 READ_BYTES = 256 * 1024
 LINE_MOST = 64 * 1024 * 1024
@@ -87,13 +87,18 @@ def valid_end(segment: Segment, after: Segment | None, disk: Disk = SYSTEM_DISK)
     """Bytes of a segment that count, as the writer's next one says; None: all."""
     if after is None:
         return None
-    with SegmentReader(after, disk) as reader:
-        first, _, _ = reader.read(None, most=1).partition(b"\n")
     try:
-        opened = msgspec.json.decode(first, type=BusOpened)
+        opened = msgspec.json.decode(first_line(after, disk), type=BusOpened)
     except UNREADABLE:
         return None
     return opened.previous_end if opened.previous == segment.name else None
+
+
+def first_line(segment: Segment, disk: Disk = SYSTEM_DISK) -> bytes:
+    """A segment's own record, with its newline."""
+    with SegmentReader(segment, disk) as reader:
+        blob = reader.read(None, most=1)
+    return blob[: blob.find(b"\n") + 1]
 
 
 class SegmentReader:
