@@ -84,6 +84,8 @@ class Journal:
         self._is_named = True
         """False while a power cut could still take the segment's name away."""
         self._started = clock.now()
+        self._latest = self._started
+        """The latest time of a write; the clock may have gone back since."""
 
     # --- opening -----------------------------------------------------------
 
@@ -195,10 +197,11 @@ class Journal:
         `carried` is written again after its first record; the place where
         that begins is returned. On failure the old segment stays in use.
         """
-        now = self._clock.now()
-        if previous is not None and previous.start >= now:
-            now = previous.start + timedelta(microseconds=1)
-        made = Segment.named(self.directory, now, self.writer)
+        # Its name is no earlier than what stands before it: readers go by that.
+        start = max(self._clock.now(), self._latest)
+        if previous is not None and previous.start >= start:
+            start = previous.start + timedelta(microseconds=1)
+        made = Segment.named(self.directory, start, self.writer)
         before = self.records - carried_records
         first = self._opening_line(before, previous, previous_end)
         fd = self._make_file(made, [first, *carried])
@@ -262,6 +265,7 @@ class Journal:
         place = self.place
         self.size += size
         self.records += records
+        self._latest = max(self._latest, self._clock.now())
         if self._unsynced is not None:
             self._unsynced += blobs
             if self.size - self._synced_size > UNSYNCED_MOST:
