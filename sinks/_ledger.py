@@ -238,7 +238,7 @@ class Ledger:
             self._count_on(copies)
         except BaseException:
             for copy in copies.values():
-                copy.close()
+                self._throw_away(copy)
             with suppress(OSError):
                 self._book.append(self._record(is_doubtful=True))
             raise
@@ -255,9 +255,14 @@ class Ledger:
                 copy.append(file.read(start, COPY_BYTES))
             copy.sync()
         except BaseException:
-            copy.close()
+            self._throw_away(copy)
             raise
         return copy
+
+    def _throw_away(self, copy: Appender) -> None:
+        copy.close()
+        with suppress(OSError):  # the next one takes its place
+            self._disk.unlink(copy.path)
 
     def _count_on(self, copies: dict[Appender, Appender]) -> None:
         """Record the copies as the files: from here on a crash leaves them to be renamed."""

@@ -67,11 +67,18 @@ class CursorLog:
                     "another sink writes these files; give each its own path, or the sink a name",
                     str(path),
                 )
+            with suppress(FileNotFoundError):
+                disk.unlink(self._beside)
             self.records = _records_in(self._file.read(0))
             self._is_named = bool(self.records)
         except BaseException:
             self._file.close()
             raise
+
+    @property
+    def _beside(self) -> Path:
+        """Where the records are begun anew."""
+        return self.path.with_name(f"{self.path.name}.new")
 
     @property
     def last(self) -> Record | None:
@@ -93,15 +100,14 @@ class CursorLog:
 
     def restart(self, record: Record) -> None:
         """Begin a new file with this record alone, in one step."""
-        beside = self.path.with_name(f"{self.path.name}.new")
         with suppress(FileNotFoundError):
-            self._disk.unlink(beside)
-        file = Appender(beside, self._disk)
+            self._disk.unlink(self._beside)
+        file = Appender(self._beside, self._disk)
         try:
             file.lock()  # before it has its name, so that nobody comes between
             file.append(_line(record))
             file.sync()
-            self._disk.rename(beside, self.path)
+            self._disk.rename(self._beside, self.path)
         except BaseException:
             file.close()
             raise

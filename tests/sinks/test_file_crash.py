@@ -166,6 +166,8 @@ def told_once(desk: Desk, story: Story) -> None:
     series = Series.of(desk.logs / story.pattern)
     found = list(read_lines(series))
     assert Counter(messages(found)) == wanted
+    hidden = {path.suffix for path in series.directory.iterdir() if path.name.startswith(".")}
+    assert hidden <= {".cursor", ".index"}, "something half done was left"
     for segment in series.segments():
         if segment.day is not None and not series.is_numbered and not segment.is_packed:
             content = (series.directory / segment.name).read_bytes()
@@ -236,8 +238,8 @@ def test_a_crash_while_a_failed_sync_is_made_good_loses_nothing(
 ) -> None:
     calls = calls_of(story, tmp_path / "whole")
 
-    for sync in (3, 4, 5, 6):
-        for nth in some_of(calls):
+    for sync in (3, 4):  # the first two are of the cursor, once a file
+        for nth in range(10, min(calls, 60)):
             disk = QuickDisk()
             disk.fail("sync", sync)
             disk.crash(nth)

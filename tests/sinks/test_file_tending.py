@@ -18,7 +18,7 @@ from eventbus.segments import Series, read_lines
 from eventbus.sink import Batch, Home
 from eventbus.testing import FaultyDisk
 from sinks.file import FileSink, Flat, Jsonl, Sessions
-from tests.sinks.files import Desk, at, line, lines_in, messages, place, run
+from tests.sinks.files import NOON, Desk, at, line, lines_in, messages, place, run
 
 
 @pytest.fixture
@@ -270,6 +270,49 @@ def test_a_line_too_late_for_a_packed_file_gets_one_of_its_own(desk: Desk) -> No
     run(go())
 
     assert lines_in(desk.logs / "activity-2026-03-10.1.log") == ["late", "late too"]
+
+
+def test_a_file_that_may_have_to_be_cut_is_neither_packed_nor_pruned(desk: Desk) -> None:
+    pytest.importorskip("backports.zstd")
+    old = NOON - timedelta(days=60)
+
+    async def go() -> None:
+        await desk.open(Flat(compress="zstd"))
+        await desk.write(line("late", at(9)), line("old", old))
+        await desk.tick()
+        assert desk.names() == ["activity-2026-01-09.log", "activity-2026-03-09.log"]
+        await desk.sync()
+        await desk.tick(hours=1)
+        await desk.close()
+
+    run(go())
+
+    assert desk.names() == ["activity-2026-03-09.log.zst"]
+
+
+@pytest.mark.parametrize("packed_lines", [b"same", b"other", None])
+def test_a_packed_file_beside_its_plain_one_costs_no_line(
+    desk: Desk, packed_lines: bytes | None
+) -> None:
+    """It is there when a crash came between the renaming and the unlinking."""
+    zstd = pytest.importorskip("backports.zstd")
+    desk.logs.mkdir(parents=True)
+    plain = desk.logs / "activity-2026-03-09.log"
+    plain.write_bytes(b"2026-03-09T00:00:00.000Z|a:b|c|same\n")
+    content = plain.read_bytes().replace(b"same", packed_lines or b"")
+    packed = zstd.compress(content) if packed_lines else b"no zstd at all"
+    Path(f"{plain}.zst").write_bytes(packed)
+
+    async def go() -> None:
+        await desk.open(Flat(compress="zstd"))
+        await desk.close()
+
+    run(go())
+
+    told = messages(read_lines(Series.of(desk.logs / "activity.log")))
+    assert sorted(told) == sorted({"same", (packed_lines or b"same").decode()})
+    assert Path(f"{plain}.zst").exists()
+    assert plain.exists() is False
 
 
 def test_packing_without_its_library_is_refused_with_the_remedy(
