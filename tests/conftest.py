@@ -1,10 +1,13 @@
 """What every test stands on: one backend unless it asks, no stray settings."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from eventbus.bus import open_buses
 
 IS_LONG = os.environ.get("EVENTBUS_LONG") == "1"
 LENGTHS = ("EVENTBUS_LONG", "EVENTBUS_RUNS")
@@ -37,6 +40,17 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("EVENTBUS_", "LOG_")) and name not in LENGTHS:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_bus_is_left_open() -> Iterator[None]:
+    """One that a test forgot would take what the next one logs."""
+    before = open_buses()
+    yield
+    left = [bus for bus in open_buses() if bus not in before]
+    for bus in left:
+        bus.close(grace=1)
+    assert [str(bus.state) for bus in left] == []
 
 
 @pytest.fixture
