@@ -138,7 +138,17 @@ class Lane:
             await asyncio.sleep(OPEN_PAUSE)
         self.is_open = True
         if self.backlog is None:
-            self.join(await self.sink.cursor())
+            self.join(await self._where_it_stands())
+
+    async def _where_it_stands(self) -> Cursor | None:
+        """Ask the sink, until it can say."""
+        while True:
+            try:
+                return await self.sink.cursor()
+            except Exception as error:  # noqa: BLE001  told in the lane's counts, and asked again
+                self.delivery.last_error = f"cursor: {type(error).__name__}: {error}"[:300]
+                self.delivery.retries += 1
+            await asyncio.sleep(OPEN_PAUSE)
 
     def begin(self, told: Cursor | None = None) -> None:
         """Take up the place it starts from."""
@@ -306,8 +316,7 @@ class Lane:
         """Sync, keep the cursor, let the sink go."""
         try:
             if self.is_open and not self._busy.locked():  # else a call of it never came back
-                await self.sink.sync()
-                self._save_cursor()
+                await self._sync_and_save()
                 await self.sink.close()
         except Exception as error:  # noqa: BLE001  told in the report
             self.delivery.last_error = f"close: {type(error).__name__}: {error}"[:300]
@@ -317,6 +326,13 @@ class Lane:
             self.moved.set()
             if self.backlog is not None:
                 self.backlog.close()
+
+    async def _sync_and_save(self) -> None:
+        try:
+            await self.sink.sync()
+            self._save_cursor()
+        except Exception as error:  # noqa: BLE001  told in the report; the sink is closed all the same
+            self.delivery.last_error = f"sync: {type(error).__name__}: {error}"[:300]
 
     async def reach(self, place: Place) -> bool:
         """Return once this process's events up to there are done; False if it ended first."""

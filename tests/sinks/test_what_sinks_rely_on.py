@@ -11,6 +11,7 @@ import pytest
 from eventbus import Batch, Cursor, Event, EventBus, NamedSink, Refused, Sink
 from eventbus.sink import Home, find_sink
 from eventbus.testing import SinkContract
+from sinks import FileSink
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "sinks.md"
 
@@ -187,10 +188,42 @@ def numbers_in(state: Path) -> list[int]:
     return [int(found) for found in re.findall(r'"number":(\d+)', text)]
 
 
+def test_a_sink_that_cannot_say_where_it_stands_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.lane.OPEN_PAUSE", 0.01)
+    asked = []
+
+    async def cursor(sink: FileSink) -> Cursor | None:
+        asked.append(sink)
+        if len(asked) < 3:
+            raise OSError("not now")
+        return None
+
+    monkeypatch.setattr(FileSink, "cursor", cursor)
+    with EventBus(tmp_path, sinks=[lines_sink()]) as bus:
+        count(bus, 3)
+
+    assert len(asked) == 3
+    assert numbers_in(tmp_path) == [0, 1, 2]
+
+
 def test_leaving_the_block_closes_the_sink(tmp_path: Path) -> None:
     probe = Probe()
     with EventBus(tmp_path, sinks=[probe]):
         assert probe.opened.wait(10)
+
+    assert probe.closed == 1
+
+
+def test_a_sink_whose_last_sync_fails_is_closed_all_the_same(tmp_path: Path) -> None:
+    class Unsafe(Probe):
+        async def sync(self) -> None:
+            raise OSError("the disk is gone")
+
+    probe = Unsafe()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        count(bus, 3)
 
     assert probe.closed == 1
 
