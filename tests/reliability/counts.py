@@ -1,8 +1,12 @@
 """How often a statement is tried: for CI, in the long form, or as asked."""
 
 import os
+from collections.abc import Callable
 
-__all__ = ["runs", "timeout_for"]
+__all__ = ["Tell", "runs", "timeout_for"]
+
+Tell = Callable[[str, object], None]
+"""pytest's `record_property`; what a test tells as its `figure` is on the page."""
 
 
 def runs(*, ci: int, long: int) -> int:

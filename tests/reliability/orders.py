@@ -48,3 +48,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The last number each producer was told is safe."""
     trouble: str | None = None
     """What the writer said went wrong; None when nothing did."""
+
+    @property
+    def events(self) -> int:
+        """How many were told safe."""
+        return sum(last + 1 for last in self.acknowledged.values())

@@ -10,7 +10,7 @@ import pytest
 
 from eventbus import EventBus
 from eventbus.event import decode
-from tests.reliability.counts import runs, timeout_for
+from tests.reliability.counts import Tell, runs, timeout_for
 from tests.reliability.crash import (
     Nursery,
     damage_a_tail,
@@ -42,9 +42,10 @@ def _order(state: Path, run: int, rng: random.Random, **other: object) -> Order:
     )
 
 
-def _kill_some(nursery: Nursery, state: Path, rng: random.Random, count: int) -> list[str]:
+def _kill_some(
+    nursery: Nursery, state: Path, rng: random.Random, outcomes: dict[int, Outcome], count: int
+) -> list[str]:
     """Kill one writer after the other; what is wrong with what they left."""
-    outcomes: dict[int, Outcome] = {}
     for run in range(count):
         outcomes[run] = nursery.raise_writer(_order(state, run, rng))
         wrong = faults_after(state, outcomes)
@@ -57,19 +58,28 @@ def _kill_some(nursery: Nursery, state: Path, rng: random.Random, count: int) ->
 
 @pytest.mark.timeout(timeout_for(KILLS, each=0.2))
 def test_what_was_acknowledged_written_is_there_after_a_kill_once_and_in_order(
-    tmp_path: Path,
+    tmp_path: Path, record_property: Tell
 ) -> None:
     """R1: an event acknowledged *written* is there after SIGKILL, once, in order."""
     rng = random.Random(1)
+    kills = events = 0
 
     with open_nursery() as nursery:
         for part in range(0, KILLS, KILLS_A_STATE):
             count = min(KILLS_A_STATE, KILLS - part)
-            assert _kill_some(nursery, tmp_path / str(part), rng, count) == []
+            outcomes: dict[int, Outcome] = {}
+            assert _kill_some(nursery, tmp_path / str(part), rng, outcomes, count) == []
+            kills += len(outcomes)
+            events += sum(outcome.events for outcome in outcomes.values())
+
+    told = f"{kills:,} kills, {events:,} events told written"
+    record_property("figure", f"{told}: 0 lost, 0 twice, 0 fused lines")
 
 
 @pytest.mark.timeout(timeout_for(COLD_KILLS, each=1.0))
-def test_the_same_holds_for_interpreters_started_cold(tmp_path: Path) -> None:
+def test_the_same_holds_for_interpreters_started_cold(
+    tmp_path: Path, record_property: Tell
+) -> None:
     rng = random.Random(2)
     outcomes: dict[int, Outcome] = {}
 
@@ -78,6 +88,7 @@ def test_the_same_holds_for_interpreters_started_cold(tmp_path: Path) -> None:
 
     assert [*reopened(tmp_path), *faults_after(tmp_path, outcomes)] == []
     assert all(outcome.acknowledged for outcome in outcomes.values())
+    record_property("figure", f"{len(outcomes)} kills: 0 lost, 0 twice")
 
 
 def _numbers_in(log: Path) -> dict[Producer, list[int]]:
@@ -91,7 +102,9 @@ def _numbers_in(log: Path) -> dict[Producer, list[int]]:
 
 
 @pytest.mark.timeout(timeout_for(KILLS_WITH_FILES, each=0.2))
-def test_a_log_file_has_all_of_the_journal_once_after_kills(tmp_path: Path) -> None:
+def test_a_log_file_has_all_of_the_journal_once_after_kills(
+    tmp_path: Path, record_property: Tell
+) -> None:
     rng = random.Random(10)
     log = tmp_path / "logs" / "events.jsonl"
 
@@ -106,3 +119,5 @@ def test_a_log_file_has_all_of_the_journal_once_after_kills(tmp_path: Path) -> N
             time.sleep(0.1)
 
     assert _numbers_in(log) == wanted
+    events = sum(map(len, wanted.values()))
+    record_property("figure", f"{KILLS_WITH_FILES} kills, {events:,} lines: each once")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reliability.counts import timeout_for
+from tests.reliability.counts import Tell, timeout_for
 from tests.reliability.crash import Nursery, damage_a_tail, faults_after, open_nursery, reopened
 from tests.reliability.orders import Disks, Order, Outcome
 from tests.reliability.powercut import loop_disk, why_no_loop_disk
@@ -41,10 +41,13 @@ def _cuts_until_caught(nursery: Nursery, state: Path, disk: Disks) -> int | None
 
 @pytest.mark.parametrize("disk", ["without sync", "without names", "retrying"])
 def test_a_recorder_that_syncs_badly_is_caught(
-    nursery: Nursery, tmp_path: Path, disk: Disks
+    nursery: Nursery, tmp_path: Path, disk: Disks, record_property: Tell
 ) -> None:
     """R3: no sync, no recovery, and retry after a failed sync are each caught."""
-    assert _cuts_until_caught(nursery, tmp_path, disk) is not None
+    caught = _cuts_until_caught(nursery, tmp_path, disk)
+
+    assert caught is not None
+    record_property("figure", f"{disk}: caught in cycle {caught} of {CYCLES}")
 
 
 def test_a_recorder_that_syncs_well_is_not(nursery: Nursery, tmp_path: Path) -> None:
@@ -63,8 +66,13 @@ def _kills_until_caught(nursery: Nursery, state: Path, disk: Disks) -> int | Non
     return None
 
 
-def test_a_recorder_that_does_not_recover_is_caught(nursery: Nursery, tmp_path: Path) -> None:
-    assert _kills_until_caught(nursery, tmp_path, "without recovery") is not None
+def test_a_recorder_that_does_not_recover_is_caught(
+    nursery: Nursery, tmp_path: Path, record_property: Tell
+) -> None:
+    caught = _kills_until_caught(nursery, tmp_path, "without recovery")
+
+    assert caught is not None
+    record_property("figure", f"without recovery: caught in cycle {caught} of {CYCLES}")
 
 
 def test_a_recorder_that_recovers_is_not(nursery: Nursery, tmp_path: Path) -> None:
@@ -74,7 +82,7 @@ def test_a_recorder_that_recovers_is_not(nursery: Nursery, tmp_path: Path) -> No
 
 @pytest.mark.skipif(why_no_loop_disk() is not None, reason=why_no_loop_disk() or "")
 def test_a_recorder_that_does_not_sync_is_caught_by_a_real_power_cut(
-    nursery: Nursery, tmp_path: Path
+    nursery: Nursery, tmp_path: Path, record_property: Tell
 ) -> None:
     with loop_disk(tmp_path) as disk:
         for run in range(CYCLES):
@@ -90,5 +98,6 @@ def test_a_recorder_that_does_not_sync_is_caught_by_a_real_power_cut(
             outcome = nursery.raise_writer(order)
             disk.mount_again()
             if faults_after(disk.mount / str(run), {run: outcome}):
+                record_property("figure", f"caught in cycle {run + 1} of {CYCLES}")
                 return
     pytest.fail("never caught")

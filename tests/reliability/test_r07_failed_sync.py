@@ -7,7 +7,7 @@ import pytest
 
 from eventbus import EventBus, read_journal
 from eventbus.events.bus import BusOpened
-from tests.reliability.counts import runs, timeout_for
+from tests.reliability.counts import Tell, runs, timeout_for
 from tests.reliability.disks import FickleDisk
 from tests.reliability.numbered import Producer, faults, numbered
 
@@ -47,7 +47,9 @@ def _newest_segment(state: Path) -> str:
 
 
 @pytest.mark.timeout(timeout_for(RUNS, each=0.5))
-def test_a_failed_sync_moves_the_unsynced_bytes_to_a_new_segment(tmp_path: Path) -> None:
+def test_a_failed_sync_moves_the_unsynced_bytes_to_a_new_segment(
+    tmp_path: Path, record_property: Tell
+) -> None:
     """R7: a failed sync is never tried again on that file: new segment, bytes again, recorded."""
     rng = random.Random(8)
     failures = 0
@@ -64,3 +66,4 @@ def test_a_failed_sync_moves_the_unsynced_bytes_to_a_new_segment(tmp_path: Path)
         failures += len(disk.failed)
 
     assert failures > RUNS
+    record_property("figure", f"{RUNS:,} runs, {failures:,} failed syncs: 0 tried again, 0 lost")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eventbus import EventBus
-from tests.reliability.counts import runs, timeout_for
+from tests.reliability.counts import Tell, runs, timeout_for
 from tests.reliability.crash import ROOT, reopened
 from tests.reliability.forking import EACH, TOGETHER, WORKERS
 from tests.reliability.numbered import Producer, bad_lines, numbered, read_numbers
@@ -27,13 +27,17 @@ def _wanted(emitted: dict[Producer, int]) -> dict[Producer, list[int]]:
 
 
 @pytest.mark.timeout(timeout_for(FORKS, each=0.2))
-def test_a_forked_child_writes_what_it_emits_and_nothing_of_its_parents(tmp_path: Path) -> None:
+def test_a_forked_child_writes_what_it_emits_and_nothing_of_its_parents(
+    tmp_path: Path, record_property: Tell
+) -> None:
     """R15: fork, spawn, forkserver, pre-fork servers: nothing twice, nothing lost."""
     _run("os.fork", tmp_path, FORKS)
 
     children = {Producer(run, 0): EACH for run in range(1, FORKS + 1)}
     assert read_numbers(tmp_path) == _wanted({Producer(0, 0): 50 * FORKS, **children})
     assert [*reopened(tmp_path), *bad_lines(tmp_path)] == []
+    events = (50 + EACH) * FORKS
+    record_property("figure", f"{FORKS:,} forks, {events:,} events: 0 lost, 0 twice")
 
 
 @pytest.mark.timeout(timeout_for(FORKS, each=0.2))

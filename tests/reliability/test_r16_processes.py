@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from eventbus import EventBus, read_journal
-from tests.reliability.counts import runs, timeout_for
+from tests.reliability.counts import Tell, runs, timeout_for
 from tests.reliability.crash import ROOT
 from tests.reliability.numbered import Producer, bad_lines, read_numbers
 
@@ -35,7 +35,9 @@ def _share(state: Path, count: int, *sinks: str) -> None:
 
 
 @pytest.mark.timeout(timeout_for(EVENTS * PROCESSES, each=0.000_1))
-def test_processes_that_share_a_directory_lose_nothing_and_keep_one_order(tmp_path: Path) -> None:
+def test_processes_that_share_a_directory_lose_nothing_and_keep_one_order(
+    tmp_path: Path, record_property: Tell
+) -> None:
     """R16: several processes share a state directory: all there, merged order stable."""
     _share(tmp_path, EVENTS)
 
@@ -46,6 +48,7 @@ def test_processes_that_share_a_directory_lose_nothing_and_keep_one_order(tmp_pa
     wanted = {Producer(run, 0): list(range(EVENTS)) for run in range(PROCESSES)}
     assert read_numbers(tmp_path) == wanted
     assert list(bad_lines(tmp_path)) == []
+    record_property("figure", f"{PROCESSES} × {EVENTS:,} events: all there, once, in one order")
 
 
 def _each_once(log: Path) -> set[tuple[int, int]]:
