@@ -136,6 +136,14 @@ class FileSink(Sink):
             self._shelf = self._thread = None
             thread.shutdown(wait=False)
 
+    def __del__(self) -> None:
+        """Let the files go when nobody closed the sink in time; the lock must not outlive it."""
+        shelf, thread = getattr(self, "_shelf", None), getattr(self, "_thread", None)
+        if thread is not None:
+            if shelf is not None:
+                thread.submit(shelf.close)
+            thread.shutdown(wait=False)
+
     async def _on_shelf(self, call: Callable[[Shelf], _T]) -> _T:
         shelf = self._shelf
         if shelf is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import os
 import subprocess
 import sys
@@ -485,6 +486,25 @@ def test_what_a_dead_process_wrote_is_synced_before_it_is_counted_on(tmp_path: P
     run(go())
 
     assert disk.synced["activity.log"] == (desk.logs / "activity.log").stat().st_size
+
+
+def test_a_sink_that_nobody_closed_lets_its_files_go(desk: Desk) -> None:
+    """A lane whose time is over goes without closing its sink."""
+
+    async def go() -> None:
+        await desk.open(Flat())
+        await desk.write(line("a"))
+        thread = desk.sink._thread._thread
+        desk.sink = None
+        gc.collect()
+        thread.join(10)
+        await desk.open(Flat())
+        await desk.write(line("b"))
+        await desk.close()
+
+    run(go())
+
+    assert lines_in(desk.logs / "activity.log") == ["a", "b"]
 
 
 def test_a_batch_handed_over_in_halves_is_there_once(desk: Desk) -> None:
