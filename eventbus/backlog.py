@@ -184,10 +184,10 @@ class OwnWriter:
             return None
         return self._from_disk(self._stop_before(head))
 
-    def _stop_before(self, head: Stretch | None) -> Place | None:
+    def _stop_before(self, head: Stretch | None) -> Place:
         """How far to read back: up to what is fed, or through it when we stand inside."""
-        if head is None:
-            return None
+        if head is None:  # what stands behind its end may yet be taken back
+            return self.moved(self.end)
         start = self.moved(head.start)
         return start if start > self.place else self.moved(head.end)
 

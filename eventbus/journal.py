@@ -76,6 +76,8 @@ class Journal:
         self._disk = disk
         self._fd = -1
         self._synced_size = 0
+        self._opening_size = 0
+        """Bytes of the segment's first record, where this run wrote it."""
         self._synced_records = 0
         self._unsynced: list[bytes] | None = []
         self._spoiled = False
@@ -207,6 +209,7 @@ class Journal:
         fd = self._make_file(made, [first, *carried])
         self._let_go()
         self._fd, self.segment = fd, made
+        self._opening_size = len(first)
         self.size = len(first) + sum(map(len, carried))
         self.records += 1
         self._synced_size, self._synced_records = 0, before
@@ -341,13 +344,17 @@ class Journal:
 
     def _move_unsynced(self) -> None:
         """Write the unsynced bytes again, in a new segment."""
-        old, start = self._held, self._synced_size
-        blobs = self._unsynced
+        old, blobs = self._held, self._unsynced
+        start, before = self._synced_size, self._synced_records
+        if start < self._opening_size:  # a segment's own first record stays with it
+            start, before, blobs = self._opening_size, before + 1, blobs and blobs[1:]
         if blobs is None:
             blobs = [self._read_back(old, start)]
-        carried_records = self.records - self._synced_records
         place = self._begin_segment(
-            previous=old, previous_end=start, carried=blobs, carried_records=carried_records
+            previous=old,
+            previous_end=start,
+            carried=blobs,
+            carried_records=self.records - before,
         )
         self.moves.append((Place(old.name, start), place))  # the lanes hold the same list
 

@@ -213,15 +213,13 @@ class Lane:
                 break
             before = self._before(stretch, backlog)
             fit = min(most, _most_by_size(stretch), self._most_of(stretch, before))
-            if stretch.count > fit:
-                if fit <= 0:
-                    backlog.put_back(stretch)
-                    break
-                stretch, rest = stretch.cut(fit)
-                backlog.put_back(rest)
-            elif number + stretch.count > most:
+            taken = min(fit, stretch.count)
+            if taken < min(1, stretch.count) or (number and number + taken > most):
                 backlog.put_back(stretch)
                 break
+            if stretch.count > fit:
+                stretch, rest = stretch.cut(fit)
+                backlog.put_back(rest)
             self.read += _unseen(stretch, backlog)
             picked = stretch.pick(self.wanted, skip=self._pass(stretch, before))
             taken = stretch.count if picked is None else len(picked)

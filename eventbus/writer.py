@@ -214,8 +214,10 @@ class Writer:
         stretches, poison = [], 0
         nowhere = Place("", 0)
         writer = self.journal.writer if self.journal is not None else "memory"
-        for start in range(0, len(items), self._slice):
-            part: list[Any] | None = items[start : start + self._slice]
+        start = stop = 0
+        while stop < len(items):  # each slice fits the events of the one before
+            start, stop = stop, stop + self._slice
+            part: list[Any] | None = items[start:stop]
             blob, types = None, set(map(type, part or ()))
             if ReadyLine in types:
                 poison += sum(type(item) is ReadyLine for item in part or ())

@@ -28,17 +28,18 @@ class KeepingSink(Sink):
         self.events: list[Event] = []
         self.is_open = False
         self.is_closed = threading.Event()
-        self.is_misused = False
-        """True when the lane called two methods at once, or out of turn."""
+        self.misuse: set[str] = set()
+        """What the lane did that no sink may expect."""
         self._is_busy = False
 
     async def open(self, home: Home) -> None:
-        self.is_misused |= self.is_open
+        self._blame(self.is_open, "opened twice")
         self.is_open = True
 
     async def write(self, batch: Batch) -> None:
-        self.is_misused |= self._is_busy or not self.is_open or self.is_closed.is_set()
-        self.is_misused |= not 0 < len(batch) <= self.batch_most
+        self._blame(self._is_busy, "two writes at once")
+        self._blame(not self.is_open or self.is_closed.is_set(), "written while it was closed")
+        self._blame(not 0 < len(batch) <= self.batch_most, f"{len(batch)} events at once")
         self._is_busy = True
         try:
             await self.take(batch)
@@ -47,12 +48,17 @@ class KeepingSink(Sink):
 
     async def take(self, batch: Batch) -> None:
         """Keep a batch; what a subclass makes difficult."""
-        if len(batch.lines) != len(batch.events):
-            self.is_misused = True
+        same = len(batch) == len(batch.lines) == len(batch.events)
+        self._blame(not same, "lines and events differ")
         self.events += batch.events
 
     async def close(self) -> None:
+        self._blame(self._is_busy, "closed while it wrote")
         self.is_closed.set()
+
+    def _blame(self, is_so: bool, what: str) -> None:
+        if is_so:
+            self.misuse.add(what)
 
 
 class SlowSink(KeepingSink):
