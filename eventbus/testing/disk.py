@@ -133,10 +133,9 @@ def _watched(operation: str) -> Callable[..., Any]:
     return call
 
 
-OPERATIONS = (
-    *("open", "close", "write", "writev", "pread", "size", "stat", "truncate", "sync"),
-    *("sync_directory", "lock", "is_locked", "unlock", "names", "make_directory", "rename", "link"),
-    *("unlink", "free_bytes"),
+MADE_OF_OTHERS = ("read", "replace", "write_all")
+OPERATIONS = tuple(
+    name for name in vars(Disk) if not name.startswith("_") and name not in MADE_OF_OTHERS
 )
 """What `FaultyDisk` can let fail; the other methods of `Disk` are made of these."""
 
