@@ -3,7 +3,8 @@
 A segment is held by a file lock as long as its writer lives. It begins with a
 `bus:open` record and, when its writer ended well, closes with `bus:close`.
 What went wrong below a record is never left there: a short write is rolled
-back, a failed sync moves the unsynced bytes to a new segment.
+back, a failed sync moves the unsynced bytes to a new segment, and so does a
+segment that somebody deleted, renamed, replaced, cut or grew.
 """
 
 import errno
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -23,7 +25,7 @@ from eventbus.event import Event, encode
 from eventbus.events.bus import BusEnded, BusOpened, GapLeft, Recovered
 from eventbus.pruning import prune_journal
 from eventbus.repair import repair_tail
-from eventbus.segment import Segment, segments_by_writer, segments_in
+from eventbus.segment import Move, Segment, segments_by_writer, segments_in
 from eventbus.sink import Place
 
 __all__ = ["Journal", "JournalSettings"]
@@ -32,7 +34,7 @@ UNSYNCED_MOST = 32 * 1024 * 1024
 """Bytes kept in memory until they are synced, in case the sync fails."""
 SWEPT_MOST = 5
 """How often a new segment may be swept away, in the blink before it is locked."""
-_APPEND = os.O_WRONLY | os.O_APPEND
+_APPEND = os.O_RDWR | os.O_APPEND
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +71,10 @@ class Journal:
         """Bytes of whole records in the segment."""
         self.records = 0
         """Records of this writer, in all its segments."""
-        self.moves: list[tuple[Place, Place]] = []
-        """Bytes that were written again: where they had begun, where they begin now."""
+        self.moves: list[Move] = []
+        """Where what has left its segment stands now."""
+        self.mended: list[Event] = []
+        """What was done to a segment by others, to be told in the stream."""
         self._state = state
         self._clock = clock
         self._disk = disk
@@ -150,6 +154,7 @@ class Journal:
         try:
             if not self._disk.lock(fd):
                 return []
+            self._disk.stat(last.path)  # raises if it was pruned before we had the lock
             end = repair_tail(fd, last, self._disk)
             if end.closing is not None and end.cut_bytes == 0 and end.closing.clean:
                 keep = self._fd < 0 and self._take(fd, last, end.size, end.closing)
@@ -168,6 +173,7 @@ class Journal:
         self._fd, self.segment, self.writer = fd, last, last.writer
         self.size = self._synced_size = size
         self.records = self._synced_records = closing.before + 1
+        self._latest = max(self._latest, closing.ts)
         return True
 
     def _bury(
@@ -320,6 +326,8 @@ class Journal:
         if self.size == self._synced_size:
             return
         self._sync_or_move()
+        if self.look():  # what was synced has no name any more
+            self._sync_moved()
         if not self._is_named:
             self._disk.sync_directory(self.directory)
             self._is_named = True
@@ -349,21 +357,76 @@ class Journal:
         if start < self._opening_size:  # a segment's own first record stays with it
             start, before, blobs = self._opening_size, before + 1, blobs and blobs[1:]
         if blobs is None:
-            blobs = [self._read_back(old, start)]
+            blob = self._disk.pread(self._fd, self.size - start, start)
+            blobs = [blob[: blob.rfind(b"\n") + 1]]
         place = self._begin_segment(
             previous=old,
             previous_end=start,
             carried=blobs,
             carried_records=self.records - before,
         )
-        self.moves.append((Place(old.name, start), place))  # the lanes hold the same list
+        self.moves.append(Move(Place(old.name, start), place))  # the lanes hold the same list
 
-    def _read_back(self, segment: Segment, start: int) -> bytes:
-        fd = self._disk.open(segment.path, os.O_RDONLY)
+    # --- what others do to a segment -----------------------------------------
+
+    def look(self) -> bool:
+        """Begin a new segment if somebody touched this one; True if so.
+
+        What was written since the last sync goes along; before that, it is
+        as they left it.
+        """
+        change = self._change()
+        if change is None:
+            return False
+        old, synced_size, left = self._held, self._synced_size, 0
+        if change == "grown":
+            left = synced_size
+            self._leave_whole()
+        else:
+            left = self._cut_to_what_they_left() if change == "cut" else 0
+            self._disk.make_directory(self.directory)
+            self._move_unsynced()
+        lost = max(0, synced_size - left)
+        self.mended.append(Recovered(segment=old.name, reason=change, cut_bytes=lost))
+        return True
+
+    def _leave_whole(self) -> None:
+        """Begin a new segment behind one that holds all of ours, and something else."""
+        self._disk.sync(self._fd)
+        end = self.place
+        place = self._begin_segment(previous=self._held, previous_end=None)
+        self.moves.append(Move(end, place, is_all=True))
+
+    def _change(self) -> Literal["gone", "replaced", "cut", "grown"] | None:
+        ours = self._disk.status(self._fd)
         try:
-            return self._disk.pread(fd, self.size - start, start)
-        finally:
-            self._disk.close(fd)
+            there = self._disk.stat(self._held.path)
+        except FileNotFoundError:
+            return "gone"
+        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+            return "replaced"
+        if self._spoiled or ours.st_size == self.size:
+            return None
+        return "cut" if ours.st_size < self.size else "grown"
+
+    def _cut_to_what_they_left(self) -> int:
+        """Take away what we appended after the cut, for it is written again; the size then."""
+        size = self._disk.size(self._fd)
+        blobs = self._unsynced or []
+        for number in range(len(blobs)):
+            if self._ends_with(blobs[number:], size):
+                size -= sum(map(len, blobs[number:]))
+                self._disk.truncate(self._fd, size)
+                break
+        return size
+
+    def _ends_with(self, blobs: Sequence[bytes], size: int) -> bool:
+        place = size - sum(map(len, blobs))
+        for blob in blobs:
+            if place < 0 or self._disk.pread(self._fd, len(blob), place) != blob:
+                return False
+            place += len(blob)
+        return True
 
     # --- rolling and ending --------------------------------------------------
 
@@ -390,8 +453,11 @@ class Journal:
 
     def end(self, dropped: dict[str, int]) -> None:
         """Say that this run ended well, sync, and let the segment go."""
-        ended = BusEnded(writer=self.writer, before=self.records, dropped=dropped)
         try:
+            self.look()
+            for event in self.mended:
+                self.append([encode(event) + b"\n"], 1)
+            ended = BusEnded(writer=self.writer, before=self.records, dropped=dropped)
             self.append([encode(ended) + b"\n"], 1)
             self.sync()
         finally:

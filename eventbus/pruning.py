@@ -1,6 +1,8 @@
 """Deleting segments of the journal that are old enough, or too many."""
 
 import os
+import re
+import stat
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,7 +103,7 @@ def _oldest_beyond(state: Path, keep_bytes: int | None, disk: Disk) -> _Chosen:
     if keep_bytes is None:
         return {}
     sizes: dict[Segment, int] = {}
-    for segment in segments_in(state / "journal", disk):
+    for segment in _segments(state, disk):
         with suppress(OSError):
             sizes[segment] = disk.stat(segment.path).st_size
     excess = sum(sizes.values()) - keep_bytes
@@ -118,11 +120,23 @@ def _oldest_beyond(state: Path, keep_bytes: int | None, disk: Disk) -> _Chosen:
 def _finished(state: Path, disk: Disk) -> list[Segment]:
     """Segments no writer holds, oldest first."""
     finished = []
-    for segments in segments_by_writer(segments_in(state / "journal", disk)).values():
+    for segments in segments_by_writer(_segments(state, disk)).values():
         finished += segments[:-1]
         if not _is_held(segments[-1], disk):
             finished.append(segments[-1])
     return sorted(finished)
+
+
+def _segments(state: Path, disk: Disk) -> list[Segment]:
+    """Every segment; a link, pipe or directory of such a name is none of ours."""
+    return [one for one in segments_in(state / "journal", disk) if _is_file(one.path, disk)]
+
+
+def _is_file(path: Path, disk: Disk) -> bool:
+    try:
+        return stat.S_ISREG(disk.stat(path).st_mode)
+    except OSError:  # gone, or not ours to judge
+        return False
 
 
 def _is_held(segment: Segment, disk: Disk) -> bool:
@@ -140,7 +154,10 @@ def _cursors(state: Path, disk: Disk) -> dict[str, Cursor]:
     """Every lane's cursor, by name."""
     directory = state / "journal" / "cursors"
     cursors: dict[str, Cursor] = {}
-    for name in disk.names(directory):
+    names: list[str] = []
+    with suppress(NotADirectoryError):
+        names = disk.names(directory)
+    for name in names:
         if name.endswith(".json") and not name.startswith("."):
             with suppress(OSError, *UNREADABLE):
                 kept = msgspec.json.decode(disk.read(directory / name), type=dict[str, Place])
@@ -170,22 +187,35 @@ def _delete(state: Path, chosen: _Chosen, disk: Disk) -> list[GapLeft]:
     cursors = _cursors(state, disk)
     gaps: list[GapLeft] = []
     for segment, behind in chosen.items():
-        for lane in behind:
-            place = cursors.get(lane, {}).get(segment.writer)
-            gap = _gap(lane, segment, place, disk)
-            if gap.count:
-                gaps.append(gap)
-        with suppress(FileNotFoundError):
-            disk.unlink(segment.path)
-        _delete_torn(segment, disk)
+        places = [(lane, cursors.get(lane, {}).get(segment.writer)) for lane in behind]
+        with suppress(OSError):  # one that cannot be deleted keeps no other from it
+            gaps += _delete_one(segment, places, disk)
     return gaps
 
 
+def _delete_one(
+    segment: Segment, behind: list[tuple[str, Place | None]], disk: Disk
+) -> list[GapLeft]:
+    """Delete a segment while nobody can take it; the gaps it leaves."""
+    fd = disk.open(segment.path, os.O_RDONLY)
+    try:
+        if not disk.lock(fd):  # a writer took it up again since we looked
+            return []
+        gaps = [_gap(lane, segment, place, disk) for lane, place in behind]
+        _delete_torn(segment, disk)
+        disk.unlink(segment.path)
+        return [gap for gap in gaps if gap.count]
+    finally:
+        disk.close(fd)
+
+
 def _delete_torn(segment: Segment, disk: Disk) -> None:
+    """First, so that none outlives its segment."""
+    torn = re.compile(rf"{re.escape(segment.path.stem)}\.\d+\.torn")
     for name in disk.names(segment.path.parent):
-        if name.startswith(segment.path.stem + ".") and name.endswith(".torn"):
-            with suppress(FileNotFoundError):
-                disk.unlink(segment.path.with_name(name))
+        path = segment.path.with_name(name)
+        if torn.fullmatch(name) and _is_file(path, disk):
+            disk.unlink(path)
 
 
 def _gap(lane: str, segment: Segment, place: Place | None, disk: Disk) -> GapLeft:
