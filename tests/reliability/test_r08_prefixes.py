@@ -10,7 +10,7 @@ directory is a reason not to start.
 import hashlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -101,7 +101,9 @@ def _numbers(state: Path) -> list[int]:
 
 
 @pytest.mark.timeout(timeout_for(30_000, each=0.001))
-def test_every_prefix_of_a_segment_is_a_segment_again(ram: Path, segment: Path) -> None:
+def test_every_prefix_of_a_segment_is_a_segment_again(
+    ram: Path, segment: Path, record_property: Callable[[str, object], None]
+) -> None:
     """R8: any prefix of a segment recovers, byte for byte; a torn end is kept and told."""
     content = segment.read_bytes()
     state = ram / "second"
@@ -115,6 +117,8 @@ def test_every_prefix_of_a_segment_is_a_segment_again(ram: Path, segment: Path) 
         assert _mended(path, content[:end], content[end:size], told) == [], size
         if size % 997 == 0:
             assert _numbers(state) == list(range(max(0, content[:end].count(b"\n") - 1)))
+
+    record_property("figure", f"{len(content) + 1} prefixes of {LINES} lines: all recovered")
 
 
 def _snapshot(state: Path) -> dict[str, bytes]:
@@ -153,7 +157,9 @@ def _tails(rng: random.Random) -> Iterator[bytes]:
 
 
 @pytest.mark.timeout(timeout_for(GARBAGE, each=0.01))
-def test_a_tail_of_nuls_or_garbage_is_cut_off_and_never_served(ram: Path, segment: Path) -> None:
+def test_a_tail_of_nuls_or_garbage_is_cut_off_and_never_served(
+    ram: Path, segment: Path, record_property: Callable[[str, object], None]
+) -> None:
     rng = random.Random(88)
     lines = segment.read_bytes().splitlines(keepends=True)
     tried = 0
@@ -176,6 +182,8 @@ def test_a_tail_of_nuls_or_garbage_is_cut_off_and_never_served(ram: Path, segmen
             assert read_numbers(state)[WHO] == [0]
             torn = b"".join(kept.read_bytes() for kept in (state / "journal").glob("*.torn"))
             assert torn == tail
+
+    record_property("figure", f"{tried} tails of NULs or garbage: all cut, kept and told")
 
 
 def test_garbage_between_records_is_passed_over(ram: Path, segment: Path) -> None:
