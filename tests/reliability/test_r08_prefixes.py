@@ -183,7 +183,7 @@ def test_a_tail_of_nuls_or_garbage_is_cut_off_and_never_served(
             torn = b"".join(kept.read_bytes() for kept in (state / "journal").glob("*.torn"))
             assert torn == tail
 
-    record_property("figure", f"{tried} tails of NULs or garbage: all cut, kept and told")
+    record_property("figure", f"{tried} tails of NULs or garbage: all cut and kept")
 
 
 def test_garbage_between_records_is_passed_over(ram: Path, segment: Path) -> None:
