@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from eventbus.disk import Disk
-from eventbus.replay import SegmentReader, first_line, valid_end
-from eventbus.segment import Segment, segments_by_writer, segments_in
+from eventbus.replay import SegmentReader, first_line, read_lines, valid_end
+from eventbus.segment import Move, Segment, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Place
 from eventbus.stretch import Stretch
 
@@ -23,7 +23,6 @@ OTHERS_TURN = 4
 """Every so many times the other writers go first, so that a busy one starves nobody."""
 
 OnFull = Literal["wait", "drop_oldest", "drop_newest"]
-Moves = list[tuple[Place, Place]]
 
 
 class Fed(Protocol):
@@ -98,7 +97,9 @@ class FollowedWriter:
         end = self._ends[place.segment]
         if end is None or place.offset <= end:
             return Place(after.name, 0)
-        return Place(after.name, len(first_line(after, self._disk)) + place.offset - end)
+        offset = len(first_line(after, self._disk)) + place.offset - end
+        is_whole = next(read_lines(after, None, self._disk, start=offset - 1), b"")[:1] == b"\n"
+        return Place(after.name, offset if is_whole else 0)
 
     def _after(self, segment: Segment) -> Segment | None:
         for one, following in pairwise(self.segments):
@@ -157,7 +158,7 @@ class OwnWriter:
         self.end = since
         """Where the writer stood after the last stretch it offered."""
         self.fed: deque[Stretch] = deque()
-        self.moves: Moves = []
+        self.moves: list[Move] = []
         self.fed_in = 0
         self.fed_out = 0
         self._read_back = FollowedWriter(writer, start, directory, disk)
@@ -214,9 +215,8 @@ class OwnWriter:
 
     def moved(self, place: Place) -> Place:
         """The same record's place, if its bytes had to be written again elsewhere."""
-        for old, new in self.moves:
-            if place.segment == old.segment and place.offset >= old.offset:
-                place = Place(new.segment, new.offset + place.offset - old.offset)
+        for move in self.moves:
+            place = move.applied(place)
         return place
 
     def close(self) -> None:

@@ -47,6 +47,9 @@ class Disk:
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
 
+    def status(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
     def stat(self, path: Path) -> os.stat_result:
         return os.stat(path, follow_symlinks=False)
 

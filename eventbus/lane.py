@@ -79,6 +79,7 @@ class Lane:
         """Events dropped or pruned before this lane had them."""
         self.untold = 0
         """Those no gap record speaks of yet."""
+        self._lost = 0
         self.delivery = Delivery(sink, self._bury)
         self.news = asyncio.Event()
         self.moved = asyncio.Event()
@@ -260,6 +261,9 @@ class Lane:
         if before is None:
             return 0
         own = stretch.count - _opening(stretch)
+        lost = before - self.own_before if stretch.start.segment != "memory" else 0
+        self.pruned += lost  # their segment was gone before this lane had read it
+        self._lost += lost
         self.own_before = before + own
         skip = min(own, self._skip_before - before)
         return skip + _opening(stretch) if skip > 0 else 0
@@ -294,6 +298,9 @@ class Lane:
         untold, self.untold = self.untold, 0
         if untold:
             self._say_gap(self.name, "full", untold)
+        lost, self._lost = self._lost, 0
+        if lost:
+            self._say_gap(self.name, "gone", lost)
         gone = self.backlog.pruned() if self.backlog is not None else 0
         if gone:
             self._say_gap(self.name, "pruned segments", gone)

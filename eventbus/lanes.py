@@ -19,7 +19,7 @@ from eventbus.disk import Disk
 from eventbus.event import Event
 from eventbus.kinds import KindFilter, Kinds
 from eventbus.lane import Lane, LaneStatistics, read_cursor
-from eventbus.segment import segments_by_writer, segments_in
+from eventbus.segment import Move, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Home, NamedSink, Place, Sink, find_sink
 from eventbus.stretch import Stretch
 
@@ -78,7 +78,7 @@ class LaneLoop:
         """Where the writer stands, as far as it has offered."""
         self.offered = 0
         """Events that stand before that place."""
-        self.moves: list[tuple[Place, Place]] = []
+        self.moves: list[Move] = []
         self._state = state
         self._serve = serve
         self._emit = emit

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.sink import Place
 
-__all__ = ["Segment", "segments_by_writer", "segments_in"]
+__all__ = ["Move", "Segment", "segments_by_writer", "segments_in"]
 
 _START = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"(\d{8}T\d{12})-([0-9a-f]{8})\.jsonl")
@@ -35,6 +36,22 @@ class Segment(msgspec.Struct, frozen=True, order=True):
     def day(self) -> date:
         """The UTC day it began."""
         return self.start.date()
+
+
+class Move(msgspec.Struct, frozen=True):
+    """What left its segment: where it had begun, and where it begins now."""
+
+    old: Place
+    new: Place
+    is_all: bool = False
+    """True when nothing was written again: all from there on is in the new segment."""
+
+    def applied(self, place: Place) -> Place:
+        """Where a record's place is now."""
+        if place.segment != self.old.segment or place.offset < self.old.offset:
+            return place
+        passed = 0 if self.is_all else place.offset - self.old.offset
+        return Place(self.new.segment, self.new.offset + passed)
 
 
 def segment_of(path: Path) -> Segment | None:

@@ -27,6 +27,8 @@ SLICE_BYTES = 4 * 1024 * 1024
 """Bytes aimed at by one such call."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
 """Seconds between tries while the disk refuses."""
+LOOK_EVERY = 0.7
+"""Seconds between looks whether somebody touched the segment."""
 IDLE_CHECKS = (0.1, 0.1, 1.0)
 """Seconds of the first sleeps after work: an event that came in the blink while the
 writer fell asleep is found by the next look."""
@@ -72,6 +74,7 @@ class Writer:
         self._redactor = redactor
         self._slice = SLICE
         self._sync_due: float | None = None
+        self._look_due = 0.0
         self._sync_wanted: list[Ticket] = []
         self._idle = 0
         self._ending_at: float | None = None
@@ -122,9 +125,10 @@ class Writer:
     def _sleep_for(self) -> float:
         seconds = IDLE_CHECKS[min(self._idle, len(IDLE_CHECKS) - 1)]
         self._idle += 1
-        if self._sync_due is not None:
-            seconds = min(seconds, max(0.0, self._sync_due - self._clock.monotonic()))
-        return seconds
+        if self.journal is None:
+            return seconds
+        due = self._look_due if self._sync_due is None else min(self._sync_due, self._look_due)
+        return min(seconds, max(0.0, due - self._clock.monotonic()))
 
     def _finish(self) -> None:
         if self.journal is not None:
@@ -313,8 +317,10 @@ class Writer:
             settle(self._sync_wanted, NotKept("this bus keeps nothing on disk"))
             self._sync_wanted = []
             return
-        due = self._sync_due is not None and self._clock.monotonic() >= self._sync_due
+        now = self._clock.monotonic()
+        due = self._sync_due is not None and now >= self._sync_due
         if not due and not self._sync_wanted:
+            self._look_if_due(journal, now)
             return
         try:
             journal.sync()
@@ -324,9 +330,26 @@ class Writer:
             self._sync_wanted = []
             if journal.roll_if_due():
                 self.inbox.waiting.extend(journal.prune())
+            self._tell_mended(journal)
         except OSError as error:
             self.trouble = str(error)
             self._sync_due = self._clock.monotonic() + FIRST_PAUSE * 10
+
+    def _look_if_due(self, journal: Journal, now: float) -> None:
+        """See now and then what became of the segment while there is nothing to sync."""
+        if now < self._look_due:
+            return
+        try:
+            if journal.look():
+                self._sync_due = now
+            self._tell_mended(journal)
+        except OSError as error:
+            self.trouble = str(error)
+
+    def _tell_mended(self, journal: Journal) -> None:
+        self._look_due = self._clock.monotonic() + LOOK_EVERY
+        mended, journal.mended = journal.mended, []
+        self.inbox.waiting.extend(mended)
 
 
 def _cut_long_lines(blob: bytes) -> tuple[bytes, bool]:
