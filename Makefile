@@ -84,7 +84,8 @@ reliability:  ## try every promise and write docs/reliability.md (EVENTBUS_LONG=
 	  $(PY) -m scripts.generate_reliability_page && exit $$outcome
 
 # The long forms: every count at its long-run target, and no bound on one test but a day.
-LONG = EVENTBUS_LONG=1 $(PYTEST) tests/reliability -o timeout=86400 -o faulthandler_timeout=0
+LONG = EVENTBUS_LONG=1 $(PYTEST) tests/reliability -o timeout=86400 -o faulthandler_timeout=0 \
+  --reliability-json docs/reliability.json
 SOAK = r11 or r24
 FUZZ = r04 or r08 or r12 or r14 or r26
 
