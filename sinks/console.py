@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import IO, Any, Literal
 
@@ -75,7 +74,6 @@ class ConsoleSink(Sink):
             stream.flush()
         except (BrokenPipeError, ValueError):  # ValueError: the stream was closed
             self._is_broken = True
-            _let_go(stream)
             return False
         return True
 
@@ -84,14 +82,6 @@ class ConsoleSink(Sink):
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.shutdown(wait=False)
-
-
-def _let_go(stream: IO[str]) -> None:
-    """Point a broken stream at nothing, or Python complains of it when it ends."""
-    with suppress(OSError, ValueError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
 
 
 def wants_colour(stream: Any, environment: Mapping[str, str]) -> bool:

@@ -331,6 +331,21 @@ def test_a_session_goes_on_in_its_file_after_a_restart(desk: Desk) -> None:
     assert lines_in(desk.logs / "sessions" / "2026-03-10_001.log") == ["a", "b"]
 
 
+def test_a_session_whose_file_is_gone_begins_a_new_one(desk: Desk) -> None:
+    async def go() -> None:
+        await desk.open(Sessions())
+        await desk.write(line("a", session="s1"))
+        await desk.close()
+        (desk.logs / "sessions" / "2026-03-10_001.log").unlink()
+        await desk.open(Sessions())
+        await desk.write(line("b", at(11), session="s1"))
+        await desk.close()
+
+    run(go())
+
+    assert desk.names("sessions") == ["2026-03-11_001.log"]
+
+
 def test_no_session_id_leads_out_of_the_directory(desk: Desk) -> None:
     async def go() -> None:
         await desk.open(Sessions())

@@ -581,6 +581,57 @@ def test_a_hung_disk_does_not_hold_up_the_loop(tmp_path: Path) -> None:
     assert run(go()) < 1
 
 
+def test_whatever_else_waits_in_threads_does_not_hold_up_the_sink(desk: Desk) -> None:
+    """The loop's own pool is small, and anybody may fill it."""
+    let_go = threading.Event()
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+        waiting = [loop.run_in_executor(None, let_go.wait, 10) for _ in range(64)]
+        await desk.open(Flat())
+        await asyncio.wait_for(desk.write(line("a")), 5)
+        let_go.set()
+        await asyncio.gather(*waiting)
+        await desk.close()
+
+    run(go())
+
+    assert lines_in(desk.logs / "activity.log") == ["a"]
+
+
+def test_a_close_that_was_cut_off_is_done_once_the_disk_goes_on(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    desk = Desk(tmp_path / "state", disk=disk)
+
+    async def go() -> None:
+        await desk.open(Flat())
+        disk.is_slow = True
+        writing = asyncio.ensure_future(desk.write(line("a")))
+        await asyncio.sleep(0.01)
+        sink, desk.sink = desk.sink, None
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sink.close(), 0.01)
+        disk.go.set()
+        await writing
+        await until_open(desk)
+        await desk.close()
+
+    run(go())
+
+    assert lines_in(desk.logs / "activity.log") == ["a"]
+
+
+async def until_open(desk: Desk) -> None:
+    """Open as a lane does, which tries again."""
+    for _ in range(500):
+        try:
+            await desk.open(Flat())
+            return
+        except OSError:
+            await asyncio.sleep(0.01)
+    pytest.fail("the files were never let go")
+
+
 def test_a_disk_with_no_room_is_tried_again_and_heals(tmp_path: Path) -> None:
     disk = FaultyDisk()
     desk = Desk(tmp_path / "state", disk=disk)
