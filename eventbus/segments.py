@@ -288,7 +288,7 @@ def _open_if(path: Path, inode: int | None, disk: Disk) -> IO[bytes] | None:
     except FileNotFoundError:
         return None
     file = os.fdopen(fd, "rb", buffering=0)
-    if inode is not None and os.fstat(fd).st_ino != inode:
+    if inode is not None and disk.status(fd).st_ino != inode:
         file.close()
         return None
     return file

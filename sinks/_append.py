@@ -30,7 +30,7 @@ class Appender:
         self._disk = disk
         self._fd = disk.open(path, _FLAGS | (os.O_CREAT if make else 0))
         try:
-            status = os.fstat(self._fd)
+            status = disk.status(self._fd)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file; move it away", str(path))
             self.inode = status.st_ino
@@ -135,11 +135,13 @@ class Appender:
 
     def _open_fd(self) -> int:
         if self._fd < 0:
-            fd = self._disk.open(self.path, _FLAGS)
-            if os.fstat(fd).st_ino != self.inode:
-                self._disk.close(fd)
-                raise OSError(errno.ESTALE, "the file was replaced", str(self.path))
-            self._fd = fd
+            self._fd = self._disk.open(self.path, _FLAGS)
+            try:
+                if self._disk.status(self._fd).st_ino != self.inode:
+                    raise OSError(errno.ESTALE, "the file was replaced", str(self.path))
+            except BaseException:
+                self.close()
+                raise
         return self._fd
 
     def close(self) -> None:
