@@ -87,11 +87,3 @@ def test_every_folder_of_modules_is_a_package(package: str) -> None:
     folders = {path.parent for path in (ROOT / package).rglob("*.py")}
 
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
-
-
-def test_the_locks_name_no_address() -> None:
-    for lock in (ROOT / "requirements").glob("*.txt"):
-        text = lock.read_text()
-
-        assert "://" not in text
-        assert not [line for line in text.splitlines() if line.startswith("-")]
