@@ -49,17 +49,17 @@ def prune_journal(
     try:
         if not disk.lock(fd):
             return []
-        if not _clock_is_believed(state / "run" / "prune.json", clock, disk):
+        now = clock.now()  # asked once: it may jump between believing it and going by it
+        if not _clock_is_believed(state / "run" / "prune.json", now, disk):
             return _delete(state, _oldest_beyond(state, keep_bytes, disk), disk)
-        old = _older_than(state, keep_days, clock, disk) if keep_days else {}
+        old = _older_than(state, keep_days, now, disk) if keep_days else {}
         return _delete(state, {**old, **_oldest_beyond(state, keep_bytes, disk)}, disk)
     finally:
         disk.close(fd)
 
 
-def _clock_is_believed(path: Path, clock: Clock, disk: Disk) -> bool:
+def _clock_is_believed(path: Path, now: datetime, disk: Disk) -> bool:
     """False for a day after the clock was seen to jump."""
-    now = clock.now()
     memory = _Memory(now)
     with suppress(OSError, *UNREADABLE):
         memory = msgspec.json.decode(disk.read(path), type=_Memory)
@@ -77,11 +77,11 @@ _Chosen = dict[Segment, list[str]]
 """Segments to delete, each with the lanes that had not passed it."""
 
 
-def _older_than(state: Path, keep_days: float, clock: Clock, disk: Disk) -> _Chosen:
+def _older_than(state: Path, keep_days: float, now: datetime, disk: Disk) -> _Chosen:
     """Finished segments that are older, if every lane has passed or had long enough."""
     cursors = _cursors(state, disk)
-    before = _days_ago(keep_days, clock)
-    much_before = _days_ago(keep_days * PATIENCE, clock)
+    before = _days_before(now, keep_days)
+    much_before = _days_before(now, keep_days * PATIENCE)
     chosen: _Chosen = {}
     for segment in _finished(state, disk):
         with suppress(OSError, OverflowError, ValueError):  # a time no calendar has
@@ -92,9 +92,8 @@ def _older_than(state: Path, keep_days: float, clock: Clock, disk: Disk) -> _Cho
     return chosen
 
 
-def _days_ago(days: float, clock: Clock) -> datetime:
+def _days_before(now: datetime, days: float) -> datetime:
     """That moment, or the first that can be told."""
-    now = clock.now()
     return now - timedelta(days=min((now - _FIRST).days, days))
 
 
