@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from eventbus.sink import Batch, Refused, Sink
+from eventbus.sink import Batch, Cursor, Refused, Sink
 
 __all__ = ["Delivery", "Poisoned"]
 
@@ -46,6 +46,8 @@ class Delivery:
         self.delivered = 0
         self.dead = 0
         self.last_error: str | None = None
+        self.taken: Cursor = {}
+        """The cursor of the last batch that was taken: what a sink that keeps its own has."""
         self._sink = sink
         self._bury = bury
         self._hurry = asyncio.Event()
@@ -126,6 +128,8 @@ class Delivery:
         except Exception as error:  # noqa: BLE001  counted, told, and tried again
             return self._told(error)
         self.delivered += len(batch)
+        if batch.cursor:
+            self.taken = batch.cursor
         return None
 
     def _told(self, error: Exception) -> Exception:

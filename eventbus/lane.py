@@ -19,7 +19,7 @@ from eventbus.kinds import KindFilter
 from eventbus.sink import Batch, Cursor, Home, Place, Sink
 from eventbus.stretch import Stretch
 
-__all__ = ["Lane", "LaneStatistics", "read_cursor"]
+__all__ = ["Lane", "LaneStatistics", "read_cursor", "resumed_cursor"]
 
 Begin = Callable[[Cursor | None], tuple[Backlog, Cursor]]
 """Where a lane begins, given what its sink says; asked once the sink is open."""
@@ -153,6 +153,7 @@ class Lane:
 
     def begin(self, told: Cursor | None = None) -> None:
         """Take up the place it starts from."""
+        self.delivery.taken = told or {}
         self.backlog, self.cursor = self._begin(told)
         self._ahead = self.cursor
 
@@ -363,6 +364,7 @@ class Lane:
         if self._cursor_path is None or self.cursor == self._saved:
             return
         self._disk.make_directory(self._cursor_path.parent)
+        self._disk.replace(beside(self._cursor_path), msgspec.json.encode(self.delivery.taken))
         self._disk.replace(self._cursor_path, msgspec.json.encode(self.cursor))
         self._saved = self.cursor
 
@@ -416,6 +418,28 @@ def _as_json(line: bytes) -> bytes:
     except UNREADABLE:
         return msgspec.json.encode(line.decode("utf-8", "backslashreplace"))
     return line
+
+
+def beside(path: Path) -> Path:
+    """Where the cursor that the lane's sink had at the time is kept."""
+    return path.with_suffix(".sink")
+
+
+def resumed_cursor(told: Cursor | None, path: Path, disk: Disk) -> Cursor:
+    """Where a lane goes on, given where its sink says it stands.
+
+    A sink's own cursor moves only with a batch; what the lane has passed over
+    since counts too, as long as the sink stands where it stood then.
+    """
+    kept = read_cursor(path, disk)
+    if told is None:
+        return kept
+    if told != read_cursor(beside(path), disk):
+        return told
+    return {
+        **kept,
+        **{writer: max(place, kept.get(writer, place)) for writer, place in told.items()},
+    }
 
 
 def read_cursor(path: Path, disk: Disk) -> Cursor:

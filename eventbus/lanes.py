@@ -18,7 +18,7 @@ from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.event import Event
 from eventbus.kinds import KindFilter, Kinds
-from eventbus.lane import Lane, LaneStatistics, read_cursor
+from eventbus.lane import Lane, LaneStatistics, read_cursor, resumed_cursor
 from eventbus.segment import Move, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Home, NamedSink, Place, Sink, find_sink
 from eventbus.stretch import Stretch
@@ -385,7 +385,7 @@ class LaneLoop:
         path = self._cursor_path(wish.name)
 
         def begin(told: Cursor | None) -> tuple[Backlog, Cursor]:
-            cursor = told if told is not None else read_cursor(path, self._disk)
+            cursor = resumed_cursor(told, path, self._disk)
             start = cursor.get(self.writer) or self._first_own()
             backlog = Backlog(
                 self._own_writer(start), directory=self._journal, disk=self._disk, others=cursor
