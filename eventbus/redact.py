@@ -43,6 +43,8 @@ def _header_alone(line: bytes, why: str) -> bytes:
     try:
         record = msgspec.json.decode(line)
     except UNREADABLE:
+        record = None
+    if not isinstance(record, dict):
         record = {}
     kept = {word: record[word] for word in ("kind", *HEADER) if word in record}
     return msgspec.json.encode({**kept, "withheld": f"redaction failed: {why}"})
