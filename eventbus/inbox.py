@@ -183,6 +183,9 @@ class Inbox:
     def fit_room(self, bytes_each: float) -> None:
         """Hold fewer events when they are large."""
         self.room = max(64, min(ROOM, int(BYTES_ROOM / max(bytes_each, 1.0))))
+        if self.mark > self.room:  # at once: the write that follows may take its time
+            self.mark = self.room
+            self.await_mark = min(self.await_mark, self.room)
 
     def tickets(self, level: str) -> list[Ticket]:
         """Who waits for a level; asked before `take`, so that their events are in it."""

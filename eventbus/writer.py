@@ -249,13 +249,13 @@ class Writer:
         except Exception:  # noqa: BLE001  one of them will not encode; each is tried alone
             lines, poison = encode_each(part)
             blob, same = b"\n".join(lines) + b"\n", False
+        self._fit(len(blob) / len(part))  # what waits is as large as this, not as what is cut
         if len(blob) > EVENT_BYTES_MOST:
             blob, cut = _cut_long_lines(blob)
             same = same and not cut
         if self._redactor is not None:
             lines = redacted(blob.split(b"\n")[:-1], self._redactor)
             blob, same = b"\n".join(lines) + b"\n", False
-        self._fit(len(blob) / len(part))
         return blob, part if same else None, poison
 
     def _fit(self, bytes_each: float) -> None:
