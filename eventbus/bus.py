@@ -370,7 +370,7 @@ class EventBus(Intake):
         writer.start()
         self._lanes.take_up_again()
         if self._serve == "resident" and self.state is not None:
-            self.is_resident = self._lanes.claim_residence()
+            self.is_resident = self._lanes.claims.claim_residence()
 
     def _make_lanes(self) -> "LaneLoop":
         from eventbus.lanes import LaneLoop  # asyncio, only in a bus that is open
@@ -421,7 +421,7 @@ class EventBus(Intake):
             except TimeoutError:
                 told = lanes.statistics()
         if lanes is not None:
-            lanes.release_residence()
+            lanes.claims.release_residence()
         _forget(self)
         return report(self.statistics(), told, is_finished=finished)
 

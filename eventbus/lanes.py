@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from eventbus.apploop import Ticket, settle, ticket
 from eventbus.backlog import Backlog, InMemory, OnFull, OwnWriter
+from eventbus.claims import Claims, Serve
 from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.event import Event
@@ -25,7 +25,6 @@ from eventbus.stretch import Stretch
 
 __all__ = ["LaneLoop", "LaneWish", "Serve"]
 
-Serve = Literal["auto", "resident", "never"]
 Serving = asyncio.Task[None]
 
 YIELD_CHECK = 0.4
@@ -80,7 +79,7 @@ class LaneLoop:
         """Events that stand before that place."""
         self.moves: list[Move] = []
         self._state = state
-        self._serve = serve
+        self.claims = Claims(state, serve, clock=clock, disk=disk)
         self._emit = emit
         self._say_gap = say_gap
         self._when_written = when_written
@@ -99,9 +98,6 @@ class LaneLoop:
         self._reaching: set[Serving] = set()
         self._roll_call = threading.Lock()
         """Held while a lane joins or leaves, and while the writer counts who is there."""
-        self._resident_fd = -1
-        self._claimed: set[str] = set()
-        """Shared lanes whose lock is ours."""
         self._ready_made: dict[str, Sink] = {}
         self._departed: dict[str, LaneStatistics] = {}
 
@@ -176,12 +172,12 @@ class LaneLoop:
 
         Raises `SinkNotFound` or `SettingsError` for a name or settings that cannot be.
         """
-        if isinstance(wish.sink, NamedSink) and self._serve != "never":
+        if isinstance(wish.sink, NamedSink) and self.claims.serve != "never":
             self._ready_made[wish.name] = find_sink(wish.sink.use, wish.sink.settings)
         self.start()
         self.wishes[wish.name] = wish
         if isinstance(wish.sink, NamedSink):
-            if self._serve != "never":
+            if self.claims.serve != "never":
                 self._soon(self._begin_task, wish.name, self._serve_shared, wish)
             return
         lane = self._local_lane(wish, wish.sink)
@@ -256,12 +252,10 @@ class LaneLoop:
     async def _serve_in_turn(self, wish: LaneWish) -> None:
         """Wait for the lock, and serve until somebody else should."""
         fd = await self._claim(wish.name)
-        self._claimed.add(wish.name)
         try:
             await self._serve_claimed(wish)
         finally:
-            self._claimed.discard(wish.name)
-            self._disk.close(fd)
+            self.claims.let_go(wish.name, fd)
 
     def _tell_trouble(self, name: str, error: Exception) -> None:
         last = self._departed.get(name, _NOTHING)
@@ -319,48 +313,17 @@ class LaneLoop:
 
     async def _claim(self, name: str) -> int:
         """Wait until the lane's lock is ours; its descriptor."""
-        path = self._run_path(f"lane-{name}.lock")
         while True:
             if not self._must_yield():
-                fd = self._disk.open(path, os.O_RDWR | os.O_CREAT)
-                if self._disk.lock(fd):
+                fd = self.claims.try_lane(name)
+                if fd is not None:
                     return fd
-                self._disk.close(fd)
-            is_hasty = self._serve == "resident" or self._is_ending
+            is_hasty = self.claims.serve == "resident" or self._is_ending
             await asyncio.sleep(HASTE if is_hasty else YIELD_CHECK)
 
     def _must_yield(self) -> bool:
-        """True when a resident serves this state directory and we are not it."""
-        if self._serve == "resident" or self._is_ending:
-            return False
-        return self._has_resident()
-
-    def _has_resident(self) -> bool:
-        if self._serve == "resident" or self._state is None:
-            return False
-        try:
-            fd = self._disk.open(self._run_path("resident.lock"), os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            return self._disk.is_locked(fd)
-        finally:
-            self._disk.close(fd)
-
-    def claim_residence(self) -> bool:
-        """Be the one process that serves this state directory; False when there is one."""
-        fd = self._disk.open(self._run_path("resident.lock"), os.O_RDWR | os.O_CREAT)
-        deadline = self._clock.monotonic() + 0.5
-        while not self._disk.lock(fd):  # who looks whether there is one holds it for a blink
-            if self._clock.monotonic() > deadline:
-                self._disk.close(fd)
-                return False
-            threading.Event().wait(0.02)
-        self._resident_fd = fd
-        return True
-
-    def _run_path(self, name: str) -> Path:
-        return (self._state or Path()) / "run" / name
+        """True when a resident is there to serve, and we are not about to leave."""
+        return not self._is_ending and self.claims.has_resident()
 
     # --- lanes -----------------------------------------------------------------------
 
@@ -528,7 +491,7 @@ class LaneLoop:
         if draining:
             left = deadline - asyncio.get_running_loop().time()
             await asyncio.wait(draining, timeout=max(0.0, left))
-        names = {*self._claimed, *(lane.name for lane in self._ours())}
+        names = {*self.claims.held, *(lane.name for lane in self._ours())}
         stopping = [self._stop(self._tasks.pop(n), self.lanes.get(n)) for n in list(self._tasks)]
         await asyncio.gather(*stopping)
         if self._retiring:
@@ -548,10 +511,10 @@ class LaneLoop:
         lane = self.lanes.get(name)
         if lane is not None:
             lane.delivery.hurry()
-            return await lane.reach(place) or name not in self._claimed
-        if name not in self._tasks or self._tasks[name].done() or self._has_resident():
+            return await lane.reach(place) or name not in self.claims.held
+        if name not in self._tasks or self._tasks[name].done() or self.claims.has_resident():
             return True
-        if name in self._claimed:
+        if name in self.claims.held:
             return False
         done = read_cursor(self._cursor_path(name), self._disk).get(self.writer)
         return done is not None and done >= place
@@ -567,20 +530,7 @@ class LaneLoop:
     def _could_join(self, name: str) -> bool:
         if name not in self._tasks or self._tasks[name].done():
             return False
-        return name in self._claimed or not self._is_foreign(name)
-
-    def _is_foreign(self, name: str) -> bool:
-        """True when another process serves the lane."""
-        if self._serve == "never":
-            return True
-        try:
-            fd = self._disk.open(self._run_path(f"lane-{name}.lock"), os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            return self._disk.is_locked(fd)
-        finally:
-            self._disk.close(fd)
+        return not self.claims.is_foreign(name)
 
     async def _stop(self, task: Serving | None, lane: Lane | None) -> None:
         """End a lane's task and close its sink, in bounded time."""
@@ -592,18 +542,11 @@ class LaneLoop:
         if lane is not None and not lane.is_over:
             await self._part_with(lane)
 
-    def release_residence(self) -> None:
-        """Let another process be the one that serves."""
-        fd, self._resident_fd = self._resident_fd, -1
-        if fd >= 0:
-            self._disk.close(fd)
-
     def forget_after_fork(self) -> None:
         """In a forked child: nothing of the parent's runs here."""
         self._loop = self._thread = None
         self._tasks, self.lanes, self._leaving, self._retiring = {}, {}, set(), set()
-        self._claimed = set()
-        self._resident_fd = -1
+        self.claims.forget_after_fork()
         self.offered = 0
         self._roll_call = threading.Lock()
         self._asked, self._reaching = [], set()
