@@ -94,12 +94,9 @@ class Stretch:
 
     def cut(self, most: int) -> tuple["Stretch", "Stretch"]:
         """Its first `most` records, and the others."""
-        if self._blob is None:
-            where, here = self.start.offset + most, None
-        else:
-            here = sum(map(len, self.lines[:most])) + most
-            where = self.start.offset + here
-        middle = Place(self.start.segment, where)
+        here = None if self._blob is None else sum(map(len, self.lines[:most])) + most
+        is_by_count = here is None or self.start.segment == "memory"
+        middle = Place(self.start.segment, self.start.offset + (most if is_by_count else here or 0))
         head = Stretch(
             writer=self.writer,
             start=self.start,
