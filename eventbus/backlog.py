@@ -74,7 +74,7 @@ class FollowedWriter:
             after = self._after(segment)
             if after is None:
                 return None
-            self._ends[segment.name] = valid_end(segment, after, self._disk)
+            self._ends = {segment.name: valid_end(segment, after, self._disk)}  # one at a time
         return self._ends[segment.name]
 
     def _move_on(self, reader: SegmentReader, stop: Place | None) -> bool:
