@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -34,17 +35,15 @@ class Claims:
 
     def try_lane(self, name: str) -> int | None:
         """Take a lane's lock, if it is free: its descriptor."""
-        fd = self._disk.open(self._lock_of(name), os.O_RDWR | os.O_CREAT)
-        if self._disk.lock(fd):
+        fd = self._try(self._lock_of(name))
+        if fd is not None:
             self.held.add(name)
-            return fd
-        self._disk.close(fd)
-        return None
+        return fd
 
     def let_go(self, name: str, fd: int) -> None:
         """Leave a lane to others."""
         self.held.discard(name)
-        self._disk.close(fd)
+        self._drop(fd)
 
     def is_foreign(self, name: str) -> bool:
         """True when another process serves the lane, or we never would."""
@@ -60,21 +59,22 @@ class Claims:
 
     def claim_residence(self) -> bool:
         """Be the one process that serves for everybody; False when there is one."""
-        fd = self._disk.open(self._run / RESIDENT_LOCK, os.O_RDWR | os.O_CREAT)
         deadline = self._clock.monotonic() + RESIDENCE_PATIENCE
-        while not self._disk.lock(fd):
+        while True:
+            with suppress(OSError):  # a lock that cannot be taken is not ours
+                fd = self._try(self._run / RESIDENT_LOCK)
+                if fd is not None:
+                    self._resident_fd = fd
+                    return True
             if self._clock.monotonic() > deadline:
-                self._disk.close(fd)
                 return False
             threading.Event().wait(BLINK)
-        self._resident_fd = fd
-        return True
 
     def release_residence(self) -> None:
         """Let another process be the one that serves."""
         fd, self._resident_fd = self._resident_fd, -1
         if fd >= 0:
-            self._disk.close(fd)
+            self._drop(fd)
 
     def forget_after_fork(self) -> None:
         """In a forked child: the locks are the parent's."""
@@ -85,11 +85,25 @@ class Claims:
         return self._run / f"lane-{name}.lock"
 
     def _is_taken(self, path: Path) -> bool:
-        try:
+        with suppress(OSError):  # nobody ever took it, or we cannot know
             fd = self._disk.open(path, os.O_RDWR)
-        except OSError:  # nobody ever took it, or we may not know
-            return False
+            try:
+                return self._disk.is_locked(fd)
+            finally:
+                self._drop(fd)
+        return False
+
+    def _try(self, path: Path) -> int | None:
+        """A lock file's descriptor, locked; None when somebody else has it."""
+        fd = self._disk.open(path, os.O_RDWR | os.O_CREAT)
+        is_ours = False
         try:
-            return self._disk.is_locked(fd)
+            is_ours = self._disk.lock(fd)
         finally:
+            if not is_ours:
+                self._drop(fd)
+        return fd if is_ours else None
+
+    def _drop(self, fd: int) -> None:
+        with suppress(OSError):  # nothing was written to it
             self._disk.close(fd)

@@ -87,6 +87,8 @@ class Journal:
         self._spoiled = False
         """True when bytes of a failed write may stand behind the whole records."""
         self._sync_failed = False
+        self._is_suspect = False
+        """True from a sync that failed until one that did not."""
         self._is_named = True
         """False while a power cut could still take the segment's name away."""
         self._started = clock.now()
@@ -239,9 +241,11 @@ class Journal:
             self._disk.write_all(fd, b"".join(blobs))
             self._disk.rename(beside, made.path)
         except OSError:
-            self._disk.close(fd)
             with suppress(OSError):
-                self._disk.unlink(beside)
+                self._disk.close(fd)
+            for path in (beside, made.path):  # a rename may be done, and fail all the same
+                with suppress(OSError):
+                    self._disk.unlink(path)
             raise
         self._is_named = False
         return fd
@@ -325,12 +329,15 @@ class Journal:
             self._move_unsynced()
         if self.size == self._synced_size:
             return
+        if self._is_suspect:
+            self._try_a_sync()
         self._sync_or_move()
         if self.look():  # what was synced has no name any more
             self._sync_moved()
         if not self._is_named:
             self._disk.sync_directory(self.directory)
             self._is_named = True
+        self._is_suspect = False
         self._synced_size = self.size
         self._synced_records = self.records
         self._unsynced = []
@@ -339,9 +346,23 @@ class Journal:
         try:
             self._disk.sync(self._fd)
         except OSError:
-            self._sync_failed = True
+            self._sync_failed = self._is_suspect = True
             self._move_unsynced()
+            self._try_a_sync()
             self._sync_moved()
+
+    def _try_a_sync(self) -> None:
+        """Raise while the disk syncs nothing at all: each try on a segment costs a copy of it."""
+        path = self._state / "run" / f"sync-{self.writer}"
+        fd = self._disk.open(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            self._disk.write_all(fd, b"?")
+            self._disk.sync(fd)
+        finally:
+            with suppress(OSError):
+                self._disk.close(fd)
+            with suppress(OSError):
+                self._disk.unlink(path)
 
     def _sync_moved(self) -> None:
         try:

@@ -155,7 +155,8 @@ class SegmentReader:
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._disk.close(fd)
+            with suppress(OSError):  # nothing was written to it
+                self._disk.close(fd)
 
     def __enter__(self) -> "SegmentReader":
         return self

@@ -29,6 +29,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
 """Seconds between tries while the disk refuses."""
 LOOK_EVERY = 0.7
 """Seconds between looks whether somebody touched the segment."""
+SYNC_PAUSE = 0.1
+"""Seconds after a sync that failed, whoever waits for one."""
 IDLE_CHECKS = (0.1, 0.1, 1.0)
 """Seconds of the first sleeps after work: an event that came in the blink while the
 writer fell asleep is found by the next look."""
@@ -74,6 +76,8 @@ class Writer:
         self._redactor = redactor
         self._slice = SLICE
         self._sync_due: float | None = None
+        self._sync_again_at = 0.0
+        """Not before then, after one that failed."""
         self._look_due = 0.0
         self._sync_wanted: list[Ticket] = []
         self._idle = 0
@@ -319,6 +323,9 @@ class Writer:
             return
         now = self._clock.monotonic()
         due = self._sync_due is not None and now >= self._sync_due
+        if now < self._sync_again_at:
+            self._sync_due = self._sync_again_at
+            return
         if not due and not self._sync_wanted:
             self._look_if_due(journal, now)
             return
@@ -333,7 +340,7 @@ class Writer:
             self._tell_mended(journal)
         except OSError as error:
             self.trouble = str(error)
-            self._sync_due = self._clock.monotonic() + FIRST_PAUSE * 10
+            self._sync_due = self._sync_again_at = self._clock.monotonic() + SYNC_PAUSE
 
     def _look_if_due(self, journal: Journal, now: float) -> None:
         """See now and then what became of the segment while there is nothing to sync."""

@@ -13,6 +13,10 @@ from eventbus.disk import Disk
 __all__ = ["OPERATIONS", "Crashed", "FaultyDisk"]
 
 
+WRITES = ("write", "writev")
+SHORT = "short"
+
+
 class Crashed(BaseException):
     """The process would be gone from here on."""
 
@@ -30,7 +34,8 @@ class Fault(msgspec.Struct, frozen=True):
 
     def hits(self, operation: str, count: int) -> bool:
         is_due = count >= self.nth if self.is_for_good else count == self.nth
-        return is_due and self.operation in ("*", operation)
+        is_short = self.operation == SHORT and operation in WRITES
+        return is_due and (is_short or self.operation in ("*", operation))
 
 
 class FaultyDisk(Disk):
@@ -63,7 +68,7 @@ class FaultyDisk(Disk):
 
     def shorten(self, nth: int = 1, *, for_good: bool = False) -> None:
         """Let the nth write take only half of what it is given."""
-        self._faults.append(Fault("write", nth + self._counts["write"], None, for_good))
+        self._faults.append(Fault(SHORT, nth + self._counts[SHORT], None, for_good))
 
     def crash(self, nth: int = 1, *, after: bool = False) -> None:
         """Let the process be gone at the nth call of any kind, a write half done.
@@ -83,6 +88,7 @@ class FaultyDisk(Disk):
         self.calls.append(operation)
         self._counts["*"] += 1
         self._counts[operation] += 1
+        self._counts[SHORT] += operation in WRITES
         fault = self._fault_for(operation)
         if fault is None:
             return self._really(operation, args)
@@ -90,7 +96,7 @@ class FaultyDisk(Disk):
             if fault.is_after or operation == "close":  # a descriptor is closed in any case
                 self._really(operation, args)
             raise OSError(fault.error, os.strerror(fault.error))
-        if fault.operation == "write":
+        if fault.operation == SHORT:
             return self._really(operation, _half(args))
         return self._crash(operation, args, is_after=fault.is_after)
 
@@ -111,7 +117,7 @@ class FaultyDisk(Disk):
     def _crash(self, operation: str, args: tuple[Any, ...], *, is_after: bool) -> Any:
         if is_after:
             self._really(operation, args)
-        elif operation == "write":
+        elif operation in WRITES:
             self._really(operation, _half(args))
         self._is_gone = True
         for fd in self._open:
@@ -122,8 +128,10 @@ class FaultyDisk(Disk):
 
 def _half(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments of a write that takes half."""
-    fd, piece = args
-    return fd, memoryview(piece)[: max(1, len(piece) // 2)]
+    fd, given = args
+    whole = b"".join(given) if isinstance(given, list | tuple) else given
+    half = memoryview(whole)[: max(1, len(whole) // 2)]
+    return fd, half if whole is given else [half]
 
 
 def _watched(operation: str) -> Callable[..., Any]:
