@@ -161,9 +161,7 @@ def _points(calls: int, count: int) -> list[Point]:
     every = [Point(nth, way) for nth in range(1, calls + 1) for way in WAYS]
     if count >= len(every):
         return every
-    rng = random.Random(calls)
-    step = len(every) / count
-    return [every[int(number * step + rng.random() * step)] for number in range(count)]
+    return [every[index] for index in sorted(random.Random(calls).sample(range(len(every)), count))]
 
 
 def _wreck(story: Story, below: str, path: Path, count: int) -> Iterable[tuple[Path, Ended]]:
