@@ -116,8 +116,8 @@ class EventBus(Intake):
         if self._writer is None or not self._writer.is_alive:
             return False
         waiter = ticket()
-        self._tickets("synced" if until == "synced" and self.state else "written").append(waiter)
-        self._inbox.hurry()
+        level: Level = "synced" if until == "synced" and self.state else "written"
+        self._inbox.ask(self._tickets(level), waiter)
         return await waiter.wait() is None
 
     async def _lanes_reach(self, until: Level) -> dict[str, bool]:
@@ -138,8 +138,7 @@ class EventBus(Intake):
         is_kept = False
         if self._writer is not None and self._writer.is_alive:
             level: Level = "synced" if until == "synced" and self.state else "written"
-            self._tickets(level).append(first)
-            self._inbox.hurry()
+            self._inbox.ask(self._tickets(level), first)
             is_kept = first.wait_here(self._left(deadline)) and first.outcome is None
         second = ThreadTicket()
         lanes: dict[str, bool] = {}
@@ -392,8 +391,7 @@ class EventBus(Intake):
 
     def _when_written(self, waiter: Ticket) -> None:
         """Settle it once all that was emitted before is written."""
-        self._inbox.written_tickets.append(waiter)
-        self._inbox.hurry()
+        self._inbox.ask(self._inbox.written_tickets, waiter)
 
     def close(self, grace: float | None = None) -> Report:
         """Drain within `grace` seconds and end; blocks. Closing twice is harmless."""

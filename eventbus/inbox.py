@@ -7,14 +7,16 @@ lock is taken, nothing is logged, no call can wait.
 
 from _thread import allocate_lock
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from typing import Any
 
 import msgspec
 
-from eventbus.apploop import Ticket
+from eventbus.apploop import Ticket, settle
 from eventbus.clock import utc_now
+from eventbus.errors import NotKept
 from eventbus.event import UNRESOLVABLE, Event, UnknownEvent, encode
 
 __all__ = ["AWAIT_ROOM", "ROOM", "Drops", "Inbox", "prepare"]
@@ -78,6 +80,7 @@ class Inbox:
         "await_mark",
         "dropped",
         "is_critical",
+        "is_deserted",
         "is_open",
         "is_urgent",
         "mark",
@@ -98,6 +101,8 @@ class Inbox:
         """The same for `await emit`."""
         self.room = ROOM
         self.is_open = True
+        self.is_deserted = False
+        """True once the writer has ended."""
         self.is_urgent = False
         """True when somebody waits: the writer does not linger."""
         self.is_critical = False
@@ -152,6 +157,20 @@ class Inbox:
             return _seal(event)
 
         return seal
+
+    def ask(self, waiting: list[Ticket], waiter: Ticket) -> None:
+        """Have a ticket settled by the writer, or at once when it has ended."""
+        waiting.append(waiter)
+        self.hurry()
+        if self.is_deserted:  # looked at after the append: the writer turns away those before
+            self.turn_away()
+
+    def turn_away(self) -> None:
+        """Tell whoever waits that nothing more will be written."""
+        for waiting in (self.written_tickets, self.synced_tickets, self.room_tickets):
+            with suppress(IndexError):
+                while True:
+                    settle([waiting.pop()], NotKept("the bus has closed"))
 
     # --- the writer's side -----------------------------------------------------
 

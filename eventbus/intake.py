@@ -96,8 +96,7 @@ class Intake:
             if self._writer is None or not self._writer.is_alive:
                 return
             waiter = ticket()
-            inbox.room_tickets.append(waiter)
-            inbox.hurry()
+            inbox.ask(inbox.room_tickets, waiter)
             await waiter.wait()
 
     async def _until(self, until: Level, kept: bool) -> None:
@@ -110,8 +109,7 @@ class Intake:
         if self._writer is None or not self._writer.is_alive:
             raise NotKept(f"cannot reach {until!r}: the bus is not open")
         waiter = ticket()
-        self._tickets(until).append(waiter)
-        self._inbox.hurry()
+        self._inbox.ask(self._tickets(until), waiter)
         outcome = await waiter.wait()
         if outcome is not None:
             raise outcome

@@ -144,9 +144,8 @@ class Writer:
                 self.trouble = str(error)
                 settle(self._sync_wanted, NotKept(f"the last sync failed: {error}"))
             self._sync_wanted = []
-        late = self.inbox.tickets("written") + self.inbox.tickets("synced")
-        settle(late, NotKept("the bus has closed"))
-        settle(self.inbox.room_seekers(), None)
+        self.inbox.is_deserted = True
+        self.inbox.turn_away()
         self.finished.set()
 
     # --- a round ---------------------------------------------------------------

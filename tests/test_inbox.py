@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from eventbus import Event, UnknownEvent
+from eventbus import Event, NotKept, UnknownEvent
 from eventbus.apploop import ThreadTicket
 from eventbus.event import decode
 from eventbus.inbox import AWAIT_ROOM, COMPANY, ROOM, Drops, Inbox, prepare
@@ -154,6 +154,19 @@ def test_tickets_are_given_out_once() -> None:
     assert inbox.tickets("synced") == [synced]
     assert inbox.room_seekers() == [room]
     assert inbox.tickets("written") == inbox.tickets("synced") == inbox.room_seekers() == []
+
+
+def test_whoever_asks_once_the_writer_has_ended_is_turned_away() -> None:
+    inbox = Inbox()
+    inbox.is_deserted = True
+
+    for waiting in (inbox.written_tickets, inbox.synced_tickets, inbox.room_tickets):
+        waiter = ThreadTicket()
+        inbox.ask(waiting, waiter)
+
+        assert waiter.wait_here(0)
+        assert isinstance(waiter.outcome, NotKept)
+        assert waiting == []
 
 
 # --- counts ----------------------------------------------------------------------
