@@ -26,7 +26,7 @@ EVENTS_EACH = 2_000 if ROTATIONS <= 1_000 else 5_000
 """Events between two rotations: 0.2 million in all, 50 million in the long form."""
 OPENINGS = runs(ci=50, long=2_000)
 VISITS = runs(ci=100, long=5_000)
-FAILURES = runs(ci=50, long=2_000)
+FAILURES = runs(ci=50, long=1_000)
 WARM = 5
 """The first of every so many are not looked at: caches fill, modules are loaded."""
 BLOCKS_MOST = 2_000 if ROTATIONS <= 100 else 10_000
