@@ -427,7 +427,10 @@ class EventBus(Intake):
         writer.end(deadline)
         if not writer.is_alive and not writer.finished.is_set():
             writer.run()  # its thread went with the interpreter's end: drain here
-        return writer.finished.wait(max(0.0, deadline - self._clock.monotonic()) + 0.05)
+        finished = writer.finished.wait(max(0.0, deadline - self._clock.monotonic()) + 0.05)
+        if not finished:
+            writer.leave_them()
+        return finished
 
     async def aclose(self, grace: float | None = None) -> Report:
         """Drain within `grace` seconds and end, shielded from cancellation."""

@@ -91,7 +91,9 @@ def _check_kind(name: str, kind: object, namespace: dict[str, Any]) -> None:
 
 def _check_payload(name: str, namespace: dict[str, Any]) -> None:
     for word in ("kind", *HEADER):
-        if word in namespace.get("__annotations__", {}) or word in _lazy_annotations(namespace):
+        is_field = word in namespace.get("__annotations__", {})
+        is_ours = str(namespace.get("__module__")).startswith("eventbus.")
+        if is_field or word in _lazy_annotations(namespace) or (word in namespace and not is_ours):
             raise DefinitionError(
                 f"{name} cannot have a field {word!r};"
                 f" the header has {', '.join(('kind', *HEADER))}"

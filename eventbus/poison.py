@@ -22,13 +22,13 @@ def encode_each(items: list[Any]) -> tuple[list[bytes], int]:
     for item in items:
         try:
             lines.append(bytes(item) if isinstance(item, msgspec.Raw) else encode(item))
-        except Exception as error:  # noqa: BLE001  any value may raise anything while it is looked at
+        except BaseException as error:  # noqa: BLE001  any value may raise anything when looked at
             lines.append(fallback_line(item, error))
             poison += 1
     return lines, poison
 
 
-def fallback_line(event: Event, error: Exception) -> bytes:
+def fallback_line(event: Event, error: BaseException) -> bytes:
     """The event's header, what of its payload encodes, and text for the rest."""
     kind = _text(event.kind)
     record: dict[str, Any] = {"kind": "unknown:unknown" if kind.startswith("bus:") else kind}
@@ -49,7 +49,7 @@ def _shown(value: object) -> str:
         return value
     try:
         return repr(value)[:REPR_MOST]
-    except Exception as error:  # noqa: BLE001
+    except BaseException as error:  # noqa: BLE001
         return f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
 
 

@@ -80,6 +80,8 @@ class Writer:
         """Not before then, after one that failed."""
         self._look_due = 0.0
         self._sync_wanted: list[Ticket] = []
+        self._in_hand: list[Ticket] = []
+        """Who waits for what is being written."""
         self._idle = 0
         self._ending_at: float | None = None
         self._pause = threading.Event()
@@ -135,18 +137,28 @@ class Writer:
         return min(seconds, max(0.0, due - self._clock.monotonic()))
 
     def _finish(self) -> None:
-        if self.journal is not None:
-            try:
-                self.journal.end(self.inbox.dropped.totals())
-                self.synced = self.written + self.poison
-                settle(self._sync_wanted, None)
-            except OSError as error:
-                self.trouble = str(error)
-                settle(self._sync_wanted, NotKept(f"the last sync failed: {error}"))
-            self._sync_wanted = []
+        try:
+            if self.journal is not None:
+                self._end_journal(self.journal)
+        finally:
+            self.leave_them()
+            self.finished.set()
+
+    def _end_journal(self, journal: Journal) -> None:
+        try:
+            journal.end(self.inbox.dropped.totals())
+            self.synced = self.written + self.poison
+            settle(self._sync_wanted, None)
+        except OSError as error:
+            self.trouble = str(error)
+            settle(self._sync_wanted, NotKept(f"the last sync failed: {error}"))
+        self._sync_wanted = []
+
+    def leave_them(self) -> None:
+        """Tell whoever waits that the bus has closed, though a write may hang."""
         self.inbox.is_deserted = True
+        settle([*self._in_hand, *self._sync_wanted], NotKept("the bus has closed"))
         self.inbox.turn_away()
-        self.finished.set()
 
     # --- a round ---------------------------------------------------------------
 
@@ -156,6 +168,7 @@ class Writer:
         inbox.attend()
         inbox.is_urgent = False
         written_by, synced_by = inbox.tickets("written"), inbox.tickets("synced")
+        self._in_hand = written_by + synced_by
         if inbox.is_critical:
             inbox.is_critical = False
             self._sync_due = 0.0
@@ -167,6 +180,7 @@ class Writer:
             self._sync_wanted += synced_by
         else:
             settle(written_by + synced_by, NotKept("the disk refused until the end"))
+        self._in_hand = []
         self._sync_if_due()
 
     def _write_safely(self) -> bool:
@@ -249,7 +263,7 @@ class Writer:
         poison, same = 0, True
         try:
             blob = encode_lines(part)
-        except Exception:  # noqa: BLE001  one of them will not encode; each is tried alone
+        except BaseException:  # noqa: BLE001  one of them will not encode; each is tried alone
             lines, poison = encode_each(part)
             blob, same = b"\n".join(lines) + b"\n", False
         self._fit(len(blob) / len(part))  # what waits is as large as this, not as what is cut

@@ -328,6 +328,12 @@ def test_an_unknown_event_is_never_taken_for_its_own_class() -> None:
     assert event.kind == "unknown:unknown"
 
 
+@pytest.mark.parametrize("word", ["kind", "id", "ts", "scope", "cause"])
+def test_a_header_word_cannot_be_a_property_either(word: str) -> None:
+    with pytest.raises(DefinitionError, match=f"cannot have a field '{word}'"):
+        type(Event)("Odd", (Event,), {word: property(lambda self: "x")}, tag="odd:made")
+
+
 def test_a_naive_moment_of_an_unknown_record_is_taken_for_utc() -> None:
     event = decode(b'{"kind":"moon:landed","ts":"2026-01-02T03:04:05"}')
 

@@ -121,6 +121,13 @@ POISON: dict[str, Any] = {
 EVENT_CLASSES: list[Any] = [Loose, Strict, Flat]
 
 
+class Quitting:
+    """Ends the interpreter when it is looked at."""
+
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+
 def _number(event: Event) -> Any:
     if isinstance(event, UnknownEvent):
         return event.payload.get("number")
@@ -171,6 +178,20 @@ def test_what_will_not_encode_is_marked_and_counted(tmp_path: Path, make: Any) -
     record = msgspec.json.decode(line)
     assert "\\ud800" in record["value"]
     assert list(record["unencodable"]) == ["value"]
+
+
+def test_the_writer_outlives_a_value_that_quits(tmp_path: Path) -> None:
+    quitting: Any = Quitting()
+
+    with EventBus(tmp_path) as bus:
+        bus.emit_nowait(Strict(number=0))
+        bus.emit_nowait(Strict(number=1, value=quitting))
+        bus.emit_nowait(Strict(number=2))
+        assert bus.flush_now(timeout=10).reached
+        bus.emit_nowait(Strict(number=3))
+
+    assert [_number(event) for event in read_journal(tmp_path)] == [0, 1, 2, 3]
+    assert bus.statistics().dropped == {}
 
 
 @pytest.mark.parametrize("poison", POISON)

@@ -23,6 +23,7 @@ from eventbus import EventBus
 from eventbus.errors import NotKept
 from eventbus.subscription import Subscription
 from tests.reliability.counts import runs, timeout_for
+from tests.reliability.disks import HungDisk
 from tests.reliability.numbered import Producer, numbered, read_numbers
 
 CANCELS = runs(ci=2_000, long=200_000)
@@ -249,6 +250,48 @@ def test_who_waits_when_the_bus_ends_is_told(tmp_path: Path, style: Style) -> No
     assert len(told) == 50
     kept = read_numbers(tmp_path).get(Producer(0, 0), [])
     assert {number for number in told if number is not None} <= set(kept)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_who_waits_when_the_bus_gives_up_a_hung_disk_is_told(tmp_path: Path, style: Style) -> None:
+    disk = HungDisk()
+    told: list[str] = []
+
+    async def wait(bus: EventBus, until: Literal["buffered", "written", "synced"]) -> None:
+        try:
+            await bus.emit(numbered(0, 0, 0), until=until)
+            told.append(f"{until}: let go")
+        except NotKept:
+            told.append(f"{until}: not kept")
+
+    async def flush(bus: EventBus) -> None:
+        told.append(f"flush: {(await bus.flush()).reached}")
+
+    async def main() -> None:
+        bus = EventBus(tmp_path, disk=disk, serve="never").open()
+        disk.hang()
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait, bus, "synced")
+            await anyio.sleep(0.05)  # it is in the writer's hands
+            for number in range(CROWD):
+                bus.emit_nowait(numbered(0, 0, number))
+            for until in ("buffered", "written", "synced"):
+                group.start_soon(wait, bus, until)
+            group.start_soon(flush, bus)
+            await anyio.sleep(0.05)
+            with anyio.fail_after(5):
+                await bus.aclose(grace=0.1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(eventbus.inbox, "AWAIT_ROOM", CROWD)
+        patch.setattr(eventbus.intake, "AWAIT_ROOM", CROWD)
+        _run(style, main)
+    disk.go()
+
+    assert sorted(told) == [
+        *("buffered: let go", "flush: False"),
+        *("synced: not kept", "synced: not kept", "written: not kept"),
+    ]
 
 
 @pytest.mark.parametrize("until", ["written", "synced"])
