@@ -274,7 +274,13 @@ def test_whatever_call_fails_nothing_acknowledged_is_lost_or_doubled(
 
     assert wrong == {}
     assert [record.getMessage() for record in caplog.records] == []
-    assert set(OPERATIONS) - set(calls) <= {"unlock", "free_bytes", "link", "stat"}
+    assert set(OPERATIONS) - set(calls) <= {
+        "unlock",
+        "free_bytes",
+        "link",
+        "stat",
+        "is_locked",
+    }
     record_property("figure", f"{CASES} faults: 0 acknowledged lost, 0 twice")
 
 
