@@ -31,6 +31,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+import eventbus.backlog
 import eventbus.delivery
 import eventbus.inbox
 import eventbus.lanes
@@ -49,6 +50,8 @@ MACHINES = runs(ci=40, long=500)
 STEPS = runs(ci=40, long=50)
 ROOM = 400
 """Events the inbox holds here, so that it can be filled in a blink."""
+FED_MOST = 20_000
+"""Bytes a lane is fed ahead here, so that it has to read back."""
 PATIENCE = 20.0
 
 
@@ -74,6 +77,7 @@ class Raised(Event, tag="error:told", frozen=True):
 
 BOOKKEEPING = (b'{"kind":"bus:open"', b'{"kind":"bus:close"')
 CLASSES: list[Any] = [Told, Heard, Raised]
+SMALL = JournalSettings(segment_bytes=30_000, sync_every=0.02, linger=0.001)
 WISHES: list[Any] = ["*", "proof:*", "*:told", ("rumour:heard", "error:*")]
 
 
@@ -87,6 +91,12 @@ def _refuses(event: Event) -> bool:
     return event.kind[:4] != "bus:" and _number(event) % 7 == 3
 
 
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
 class Attached(NamedTuple):
     """A lane, and what it is owed."""
 
@@ -96,17 +106,21 @@ class Attached(NamedTuple):
     """Events of lower numbers were emitted before it came."""
     letters: int
     """Dead letters under its name that are older than it."""
+    follows_all: bool = False
+    """True when it gets the neighbour's events too."""
 
 
 class Emitted(NamedTuple):
     """What is known of an event by its number."""
 
     kind: str
-    is_poison: bool
+    is_poison: bool = False
+    is_next_door: bool = False
+    """True when the neighbour emitted it."""
 
 
 class Books(RuleBasedStateMachine):
-    """A bus under all sorts of trouble, and our own books of it."""
+    """A bus under all sorts of trouble, its neighbour in the same directory, and our own books."""
 
     @initialize()
     def begin(self) -> None:
@@ -118,13 +132,21 @@ class Books(RuleBasedStateMachine):
         self.gaps_before = 0
         self.saved: dict[Any, Any] = {
             (eventbus.inbox, "ROOM"): ROOM,
+            (eventbus.backlog, "FED_MOST"): FED_MOST,
             (eventbus.delivery, "FIRST_PAUSE"): 0.000_5,
             (eventbus.delivery, "LONGEST_PAUSE"): 0.005,
             (eventbus.lanes, "find_sink"): lambda use, given: self.shared,
             (eventbus.lanes, "YIELD_CHECK"): 0.01,
         }
         self._swap()
+        self.disk_next_door = MoodyDisk()
+        self._open_next_door()
         self._open()
+
+    def _open_next_door(self) -> None:
+        self.neighbour = EventBus(
+            self.state, serve="never", disk=self.disk_next_door, journal=SMALL, grace=PATIENCE
+        ).open()
 
     def _swap(self) -> None:
         for (module, name), value in self.saved.items():
@@ -132,7 +154,7 @@ class Books(RuleBasedStateMachine):
             setattr(module, name, value)
 
     def _open(self) -> None:
-        lines_before = sum(1 for _ in self._valid_lines())
+        lines_before = Counter(writer for writer, _ in self._valid_lines())
         self.reference = KeepingSink()
         self.shared.is_open = False
         self.shared.is_closed.clear()
@@ -140,11 +162,11 @@ class Books(RuleBasedStateMachine):
             self.state,
             sinks=[self.reference, NamedSink(use="shared")],
             disk=self.disk,
-            journal=JournalSettings(segment_bytes=30_000, sync_every=0.02, linger=0.001),
+            journal=SMALL,
             grace=PATIENCE,
         ).open()
         self.first = len(self.emitted)
-        self.lines_at_open = lines_before + 1
+        self.lines_at_open = lines_before[self.bus.writer_id] + 1
         wanted = KindFilter("*")
         self.lanes = {"keepingsink": Attached(self.reference, wanted, self.first, 0)}
 
@@ -167,12 +189,25 @@ class Books(RuleBasedStateMachine):
         event = Told(number=number, pad=text) if which else Heard(number=number, value=text)
         self._emit(event, is_poison=True)
 
+    @rule(count=st.integers(1, 60), failures=st.integers(0, 2))
+    def emit_next_door(self, count: int, failures: int) -> None:
+        self.disk_next_door.break_syncs(failures)
+        for _ in range(count):
+            self.emitted.append(Emitted("proof:told", is_next_door=True))
+            self.neighbour.emit_nowait(Told(number=len(self.emitted) - 1))
+        assert self.neighbour.flush_now(timeout=PATIENCE).reached
+
+    @rule()
+    def move_in_next_door(self) -> None:
+        assert self.neighbour.close().is_complete
+        self._open_next_door()
+
     @rule()
     def emit_what_is_no_event(self) -> None:
         self.bus.emit_nowait("event")  # type: ignore[arg-type]
 
     def _emit(self, event: Any, *, is_poison: bool = False) -> None:
-        self.emitted.append(Emitted(event.kind, is_poison))
+        self.emitted.append(Emitted(event.kind, is_poison=is_poison))
         self.bus.emit_nowait(event)
 
     @rule(count=st.integers(ROOM, 3 * ROOM))
@@ -201,8 +236,13 @@ class Books(RuleBasedStateMachine):
         time.sleep(pause)
 
     @precondition(lambda self: len(self.lanes) < 5)
-    @rule(which=st.integers(0, 3), wish=st.sampled_from(WISHES), seed=st.integers(0, 99))
-    def attach(self, which: int, wish: Any, seed: int) -> None:
+    @rule(
+        which=st.integers(0, 3),
+        wish=st.sampled_from(WISHES),
+        seed=st.integers(0, 99),
+        writers=st.sampled_from(["own", "own", "all"]),
+    )
+    def attach(self, which: int, wish: Any, seed: int, writers: Any) -> None:
         rng = random.Random(seed)
         sink: KeepingSink = [
             lambda: KeepingSink(batch_most=rng.choice((1, 3, 10, 1_024))),
@@ -210,9 +250,15 @@ class Books(RuleBasedStateMachine):
             lambda: MoodySink(rng),
             lambda: PickySink(_refuses),
         ][which]()
-        name = self.bus.attach(sink, kinds=wish)
-        letters = len(self._letters(name))
-        self.lanes[name] = Attached(sink, KindFilter(wish), len(self.emitted), letters)
+        letters = Counter({path.stem: len(self._letters(path.stem)) for path in self._dead()})
+        name = self.bus.attach(sink, kinds=wish, writers=writers)
+        self.lanes[name] = Attached(
+            sink,
+            KindFilter(wish),
+            since=len(self.emitted),
+            letters=letters[name],
+            follows_all=writers == "all",
+        )
 
     @precondition(lambda self: len(self.lanes) > 1)
     @rule(data=st.data())
@@ -230,7 +276,6 @@ class Books(RuleBasedStateMachine):
 
     @rule()
     def close_and_open_again(self) -> None:
-        self._settle()
         report = self.bus.close()
         assert report.is_complete == (not report.dropped)
         assert report.trouble is None or "gone" not in report.trouble
@@ -261,7 +306,7 @@ class Books(RuleBasedStateMachine):
     def _check_journal(self) -> None:
         statistics = self.bus.statistics()
         numbers = self._in_journal()
-        assert all(before < after for before, after in pairwise(numbers))
+        assert len(set(numbers)) == len(numbers)
         dropped = self.dropped_before + Counter(statistics.dropped)
         assert len(numbers) == len(self.emitted) - dropped["full"]
         assert self._gaps() == dropped
@@ -271,10 +316,10 @@ class Books(RuleBasedStateMachine):
         self._check_shared(numbers)
 
     def _check_counts(self, statistics: Statistics, numbers: list[int]) -> None:
-        ours = [number for number in numbers if number >= self.first]
+        ours = [n for n in numbers if n >= self.first and not self.emitted[n].is_next_door]
         poison = sum(self.emitted[number].is_poison for number in ours)
-        lines = list(self._valid_lines())[self.lines_at_open :]
-        records = sum(not line.startswith(BOOKKEEPING) for line in lines)
+        lines = [line for writer, line in self._valid_lines() if writer == self.bus.writer_id]
+        records = sum(not line.startswith(BOOKKEEPING) for line in lines[self.lines_at_open :])
         assert statistics.poison == poison
         assert statistics.waiting == 0
         assert statistics.written + statistics.poison == records
@@ -288,23 +333,46 @@ class Books(RuleBasedStateMachine):
             if number >= lane.since
             and (until is None or number < until)
             and lane.wanted(self.emitted[number].kind)
+            and (lane.follows_all or not self.emitted[number].is_next_door)
         ]
-        given = [_number(event) for event in lane.sink.events if event.kind != "bus:gap"]
-        letters = self._letters(name)[lane.letters :]
-        buried = [event["number"] for event in letters if event["kind"] != "bus:gap"]
+        is_over = until is not None or not self.bus.is_open  # the neighbour is not waited for
+        if not is_over:
+            _wait_until(lambda: len(self._had_by(name, lane)) >= len(owed))
+        given = [_number(event) for event in list(lane.sink.events) if event.kind != "bus:gap"]
         assert lane.sink.misuse == set()
-        assert sorted(given + buried) == owed
-        assert given == sorted(given)
-        if until is None:
-            counts = self.bus.statistics().lanes[name]
-            assert (counts.delivered, counts.lag) == (len(lane.sink.events), 0)
-            assert counts.dead == len(letters)
+        for is_next_door in (False, True):
+            mine = [number for number in owed if self.emitted[number].is_next_door == is_next_door]
+            had = [
+                n for n in self._had_by(name, lane) if self.emitted[n].is_next_door == is_next_door
+            ]
+            in_order = [n for n in given if self.emitted[n].is_next_door == is_next_door]
+            assert in_order == sorted(in_order)
+            assert had == (mine[: len(had)] if is_next_door and is_over else mine)
+        if not is_over:
+            self._check_lane_counts(name, lane)
+
+    def _had_by(self, name: str, lane: Attached) -> list[int]:
+        """What a lane's sink was given or refused, by number."""
+        events = list(lane.sink.events)
+        letters = self._letters(name)[lane.letters :]
+        return sorted(
+            [_number(event) for event in events if event.kind != "bus:gap"]
+            + [event["number"] for event in letters if event["kind"] != "bus:gap"]
+        )
+
+    def _check_lane_counts(self, name: str, lane: Attached) -> None:
+        counts = self.bus.statistics().lanes[name]
+        assert (counts.delivered, counts.lag) == (len(lane.sink.events), 0)
+        assert counts.dead == len(self._letters(name)) - lane.letters
 
     def _check_shared(self, numbers: list[int]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while len(self._given_shared()) < len(numbers) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert self._given_shared() == numbers
+        if self.bus.is_open:
+            _wait_until(lambda: len(self._given_shared()) >= len(numbers))
+        given = sorted(self._given_shared())
+        late = set(numbers).difference(given)
+        assert given == sorted(set(numbers) - late)
+        assert not late or not self.bus.is_open
+        assert all(self.emitted[number].is_next_door for number in late)
 
     def _given_shared(self) -> list[int]:
         return [_number(event) for event in self.shared.events if event.kind[:4] != "bus:"]
@@ -313,7 +381,12 @@ class Books(RuleBasedStateMachine):
 
     def _in_journal(self) -> list[int]:
         self.bus.flush_now(timeout=PATIENCE)
-        return [_number(event) for event in read_journal(self.state) if event.kind[:4] != "bus:"]
+        events = [event for event in read_journal(self.state) if event.kind[:4] != "bus:"]
+        numbers = [_number(event) for event in events]
+        for is_next_door in (False, True):  # each writer's in its order
+            mine = [n for n in numbers if self.emitted[n].is_next_door == is_next_door]
+            assert mine == sorted(mine)
+        return sorted(numbers)
 
     def _gaps(self) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -323,11 +396,14 @@ class Books(RuleBasedStateMachine):
                 found[gap.reason] += gap.count
         return found
 
-    def _valid_lines(self) -> Iterator[bytes]:
+    def _valid_lines(self) -> Iterator[tuple[str, bytes]]:
         for segments in segments_by_writer(segments_in(self.state / "journal")).values():
             for segment, after in [*pairwise(segments), (segments[-1], None)]:
                 for blob in read_lines(segment, valid_end(segment, after)):
-                    yield from blob.split(b"\n")[:-1]
+                    yield from ((segment.writer, line) for line in blob.split(b"\n")[:-1])
+
+    def _dead(self) -> list[Path]:
+        return list((self.state / "dead").glob("*.jsonl"))
 
     def _letters(self, name: str) -> list[Any]:
         """The events of a lane's dead letters."""
@@ -340,11 +416,13 @@ class Books(RuleBasedStateMachine):
             return
         try:
             self.disk.mend()
+            self.disk_next_door.mend()
             self.flush()
             self.bus.close()
             self._check_journal()
         finally:
             self.bus.close(grace=0.5)
+            self.neighbour.close(grace=0.5)
             self._swap()
             shutil.rmtree(self.state, ignore_errors=True)
 
