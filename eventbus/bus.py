@@ -105,12 +105,16 @@ class EventBus(Intake):
         check_level(until)
         if self._is_disabled:
             return Flushed(reached=True, until=until, lanes={})
-        lanes: dict[str, bool] = {}
+        here, lanes = self._none_reached(), dict[str, bool]()
         is_kept = False
         with anyio.move_on_after(timeout):
             is_kept = await self._journal_reaches(until)
             lanes = await self._lanes_reach(until)
-        return self._flushed(until, is_kept, lanes)
+        return self._flushed(until, is_kept, lanes, here)
+
+    def _none_reached(self) -> dict[str, bool]:
+        """The lanes served here as a flush begins: one that leaves meanwhile has not reached it."""
+        return {} if self._lanes is None else dict.fromkeys(list(self._lanes.lanes), False)
 
     async def _journal_reaches(self, until: Level) -> bool:
         if self._writer is None or not self._writer.is_alive:
@@ -135,27 +139,29 @@ class EventBus(Intake):
             return Flushed(reached=True, until=until, lanes={})
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         first = ThreadTicket()
+        here, lanes = self._none_reached(), dict[str, bool]()
         is_kept = False
         if self._writer is not None and self._writer.is_alive:
             level: Level = "synced" if until == "synced" and self.state else "written"
             self._inbox.ask(self._tickets(level), first)
             is_kept = first.wait_here(self._left(deadline)) and first.outcome is None
         second = ThreadTicket()
-        lanes: dict[str, bool] = {}
         if self._lanes is not None and self._lanes.is_running:
             self._lanes.reach(self._lanes.end, sync=until == "synced", tickets=[second])
             if second.wait_here(self._left(deadline)):
                 lanes = second.outcome
-        return self._flushed(until, is_kept, lanes)
+        return self._flushed(until, is_kept, lanes, here)
 
     def _left(self, deadline: float | None) -> float | None:
         return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
 
-    def _flushed(self, until: Level, is_kept: bool, lanes: dict[str, bool]) -> Flushed:
+    def _flushed(
+        self, until: Level, is_kept: bool, lanes: dict[str, bool], here: dict[str, bool]
+    ) -> Flushed:
         told = {} if self._lanes is None else self._lanes.reached(self._lanes.end)
         if until == "synced" or not is_kept:  # having it all is not enough
             told = {name: lanes.get(name, False) for name in told}
-        told.update(lanes)
+        told = {**here, **told, **lanes}
         return Flushed(reached=is_kept and all(told.values()), until=until, lanes=told)
 
     # --- lanes -----------------------------------------------------------------------
