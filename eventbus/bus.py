@@ -33,6 +33,8 @@ __all__ = ["EventBus", "Flushed", "Level", "Report", "Statistics", "open_buses"]
 OnFull = Literal["wait", "drop_oldest", "drop_newest"]
 
 H = TypeVar("H", bound=Handler)
+LAST_LOOK = 0.2
+"""Seconds the writer gets, once the time is over, to say what it could not write."""
 _YES = ("1", "true", "yes", "on")
 
 
@@ -433,7 +435,7 @@ class EventBus(Intake):
         writer.end(deadline)
         if not writer.is_alive and not writer.finished.is_set():
             writer.run()  # its thread went with the interpreter's end: drain here
-        finished = writer.finished.wait(max(0.0, deadline - self._clock.monotonic()) + 0.05)
+        finished = writer.finished.wait(max(0.0, deadline - self._clock.monotonic()) + LAST_LOOK)
         if not finished:
             writer.leave_them()
         return finished

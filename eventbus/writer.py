@@ -321,10 +321,10 @@ class Writer:
         if self._ending_at is None:
             self._pause.wait(pause)
             return False
-        if self._clock.monotonic() >= self._ending_at:
-            return True
-        threading.Event().wait(pause)  # ending: nobody will ring again
-        return False
+        left = self._ending_at - self._clock.monotonic()
+        if left > 0:
+            threading.Event().wait(min(pause, left))  # ending: nobody will ring again
+        return left <= 0
 
     # --- syncing -------------------------------------------------------------------
 
