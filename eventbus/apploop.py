@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 
 __all__ = ["AppLoop", "ThreadTicket", "Ticket", "app_loop", "settle", "ticket"]
@@ -33,7 +34,10 @@ class AppLoop(Protocol):
         """Call it in the loop as soon as can be; False when the loop has ended."""
 
     def start(self, function: Callable[..., Awaitable[None]], *args: Any) -> bool:
-        """Run it as a task of the loop; False when the loop has ended."""
+        """Run it as a task of the loop; False when the loop has ended.
+
+        One that ends before the task's turn never runs it.
+        """
 
 
 def app_loop() -> AppLoop | None:
@@ -122,7 +126,11 @@ class _TrioLoop:
         return True
 
     def start(self, function: Callable[..., Awaitable[None]], *args: Any) -> bool:
-        return self.soon(self._trio.lowlevel.spawn_system_task, function, *args)
+        return self.soon(self._begin, function, args)
+
+    def _begin(self, function: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+        with suppress(RuntimeError):  # the run is ending and takes no more tasks
+            self._trio.lowlevel.spawn_system_task(function, *args)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _TrioLoop) and other._token is self._token

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Handler", "HandlerSink", "Subscription"]
 
+LOOK_S = 0.5
+"""Seconds between looks whether the loop in which a handler runs has ended meanwhile."""
+
 Handler = Callable[[Any], Any]
 """A function of one event, sync or async."""
 
@@ -122,7 +125,11 @@ class HandlerSink(Sink):
             done = self._in_thread(batch.events)
         elif not self._app.start(self._serve, batch.events, done):
             return  # the app's loop has ended: nobody is left to handle anything
-        await asyncio.wrap_future(done)
+        waiting = asyncio.wrap_future(done)
+        while not waiting.done() and (self._app is None or self._app.soon(_look_in)):
+            await asyncio.wait([waiting], timeout=LOOK_S)
+        if waiting.done():
+            await waiting
 
     def _in_thread(self, events: list[Event]) -> "Future[None]":
         import asyncio
@@ -175,6 +182,10 @@ class HandlerSink(Sink):
     async def close(self) -> None:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
+
+
+def _look_in() -> None:
+    """Nothing; that it was taken shows that the loop goes on."""
 
 
 def _name_of(handler: Handler) -> str:

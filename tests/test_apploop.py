@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,28 @@ def test_a_loop_that_has_ended_says_so(run: Callable[[Main], Any]) -> None:
     assert not loop.soon(print)
     assert not loop.start(never)
     settle([waiter], None)  # and its waiters harm nobody
+
+
+def test_a_trio_run_that_is_ending_comes_to_no_harm() -> None:
+    """It takes an exception out of a call from outside for an error of its own."""
+
+    async def nothing() -> None:
+        pass
+
+    async def main() -> threading.Thread:
+        loop = app_loop()
+        assert loop is not None
+
+        def start_until_it_has_ended() -> None:
+            while loop.start(nothing):
+                time.sleep(0.000_1)
+
+        thread = threading.Thread(target=start_until_it_has_ended)
+        thread.start()
+        return thread
+
+    for _ in range(50):
+        trio.run(main).join(PATIENCE)
 
 
 async def test_a_waiter_that_was_cancelled_can_still_be_told() -> None:
