@@ -228,10 +228,19 @@ class Heartbeat:
         after = self._latest_run(job, now)
         if job.catch_up == 0:
             after = max(after, self._started)
-        on_time = job.due_at if job.checked else None
+        watched_from = job.due_at if job.checked else None
         job.due_at, job.checked = job.schedule.next(now), True
         moments = job.schedule.between(after, now, most=max(1, job.catch_up))
-        return [Due(job=job.name, at=at, is_late=at != on_time) for at in moments]
+        # The first is on time if we were here when it came, even if another
+        # process was the one to run those before it; more than one were slept through.
+        return [
+            Due(
+                job=job.name,
+                at=at,
+                is_late=watched_from is None or at < watched_from or at != moments[0],
+            )
+            for at in moments
+        ]
 
     def _latest_run(self, job: Job, now: datetime) -> datetime:
         """The latest moment it has been run for; if none is known, from now on."""
