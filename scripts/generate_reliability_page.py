@@ -172,7 +172,7 @@ def _row(statement: Statement, kept: Mapping[str, Kept]) -> str:
     runs = [run for of_one in of_each for run in of_one]
     says = _outcome(runs)
     if says.startswith("passed"):
-        says = next((run.figure for run in runs if run.figure), says)
+        says = next(filter(None, map(_figures, of_each)), says)
     missing = of_each.count([])
     if runs and missing:
         says += f"; {missing} of {len(of_each)} tests not run yet"
@@ -223,8 +223,12 @@ def _when(runs: list[Kept]) -> Iterator[str]:
 
 
 def _said_of(runs: list[Kept]) -> str:
-    figures = dict.fromkeys(run.figure for run in runs if run.figure)
-    return "; ".join([_outcome(runs), *figures])
+    return "; ".join(filter(None, (_outcome(runs), _figures(runs))))
+
+
+def _figures(runs: list[Kept]) -> str:
+    """What the cases of a test measured, once each."""
+    return "; ".join(dict.fromkeys(run.figure for run in runs if run.figure))
 
 
 def _outcome(runs: list[Kept]) -> str:
