@@ -277,7 +277,9 @@ class Books(RuleBasedStateMachine):
     @rule()
     def close_and_open_again(self) -> None:
         report = self.bus.close()
-        assert report.is_complete == (not report.dropped)
+        is_behind = any(lane.lag for lane in report.lanes.values())  # with the neighbour's events
+        assert report.is_complete or report.dropped or is_behind
+        assert not (report.is_complete and report.dropped)
         assert report.trouble is None or "gone" not in report.trouble
         self._check_journal()
         statistics = self.bus.statistics()
@@ -338,7 +340,7 @@ class Books(RuleBasedStateMachine):
         is_over = until is not None or not self.bus.is_open  # the neighbour is not waited for
         if not is_over:
             _wait_until(lambda: len(self._had_by(name, lane)) >= len(owed))
-        given = [_number(event) for event in list(lane.sink.events) if event.kind != "bus:gap"]
+        given = [_number(event) for event in list(lane.sink.events) if event.kind[:4] != "bus:"]
         assert lane.sink.misuse == set()
         for is_next_door in (False, True):
             mine = [number for number in owed if self.emitted[number].is_next_door == is_next_door]
@@ -356,8 +358,8 @@ class Books(RuleBasedStateMachine):
         events = list(lane.sink.events)
         letters = self._letters(name)[lane.letters :]
         return sorted(
-            [_number(event) for event in events if event.kind != "bus:gap"]
-            + [event["number"] for event in letters if event["kind"] != "bus:gap"]
+            [_number(event) for event in events if event.kind[:4] != "bus:"]
+            + [event["number"] for event in letters if event["kind"][:4] != "bus:"]
         )
 
     def _check_lane_counts(self, name: str, lane: Attached) -> None:
@@ -408,7 +410,7 @@ class Books(RuleBasedStateMachine):
     def _letters(self, name: str) -> list[Any]:
         """The events of a lane's dead letters."""
         path = self.state / "dead" / f"{name}.jsonl"
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        *lines, _half = path.read_bytes().split(b"\n") if path.exists() else [b""]
         return [msgspec.json.decode(line)["event"] for line in lines]
 
     def teardown(self) -> None:
@@ -461,7 +463,7 @@ def test_a_lane_in_memory_says_what_it_missed(on_full: Any, redact: Any) -> None
 
     for name, sink in zip(names, sinks, strict=True):
         counts = statistics.lanes[name]
-        given = [_number(event) for event in sink.events if event.kind != "bus:gap"]
+        given = [_number(event) for event in sink.events if event.kind[:4] != "bus:"]
         gaps = [event for event in sink.events if isinstance(event, GapLeft)]
         told = sum(gap.count for gap in gaps if gap.lane == name)
         assert sink.misuse == set()
