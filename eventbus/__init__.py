@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from eventbus import outlet
 from eventbus.bus import EventBus, Flushed, Report, Statistics
 from eventbus.errors import (
     BusClosed,
@@ -81,6 +82,15 @@ _FLAT = frozenset(
         "set_session",
     }
 )
+
+
+def _standby() -> outlet.Reserve:
+    from eventbus.standby import standby  # settings and threads, only where no bus was opened
+
+    return standby
+
+
+outlet.reserve(_standby)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,8 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from eventbus.bus import EventBus, open_buses
+from eventbus import outlet
+from eventbus.bus import EventBus
 from eventbus.errors import EventBusError, SettingsError
 from eventbus.event import Event
 
@@ -42,8 +43,7 @@ class Standby:
 
     def open_bus(self) -> EventBus | None:
         """The bus somebody else has opened, the one that keeps files before others."""
-        others = [bus for bus in open_buses() if bus is not self.bus]
-        return next((bus for bus in others if bus.state is not None), next(iter(others), None))
+        return outlet.open_bus(besides=self.bus)
 
     def emit(self, event: Event) -> None:
         """Hand an event on; the first one starts the recorder."""
