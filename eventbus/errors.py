@@ -5,18 +5,22 @@ EventBusError
 ├── SettingsError     a setting that is not allowed (also a ValueError)
 ├── SinkNotFound      no sink of that name is installed (also a LookupError)
 ├── StateUnusable     the state directory cannot be written
+├── StoreUnusable     the store cannot be opened, or is not of this version
 ├── BusClosed         a question to a bus that has ended
+├── CursorRefused     a page cursor that is none of ours (also a ValueError)
 └── NotKept           the level asked for by `until=` was not reached
 """
 
 __all__ = [
     "BusClosed",
+    "CursorRefused",
     "DefinitionError",
     "EventBusError",
     "NotKept",
     "SettingsError",
     "SinkNotFound",
     "StateUnusable",
+    "StoreUnusable",
 ]
 
 
@@ -40,8 +44,16 @@ class StateUnusable(EventBusError):
     """The state directory cannot be made or written."""
 
 
+class StoreUnusable(EventBusError):
+    """The store cannot be opened, or its tables are not of this version."""
+
+
 class BusClosed(EventBusError):
     """A question to a bus that has ended."""
+
+
+class CursorRefused(EventBusError, ValueError):
+    """A page cursor that is none of ours."""
 
 
 class NotKept(EventBusError):

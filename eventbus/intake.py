@@ -8,8 +8,9 @@ from eventbus.apploop import ticket
 from eventbus.errors import NotKept
 from eventbus.event import Event, ReadyLine
 from eventbus.inbox import AWAIT_ROOM, Inbox, Preparation, prepare
+from eventbus.kinds import is_critical
 from eventbus.poison import fallback_line
-from eventbus.writer import Writer, is_critical
+from eventbus.writer import Writer
 
 __all__ = ["LEVELS", "Intake", "Level", "check_level"]
 

@@ -3,15 +3,20 @@
 from collections.abc import Iterable
 
 from eventbus.errors import DefinitionError
-from eventbus.event import Event
+from eventbus.event import Event, UnknownEvent
 
-__all__ = ["BOOKKEEPING", "KindFilter", "Kinds"]
+__all__ = ["BOOKKEEPING", "KindFilter", "Kinds", "is_critical"]
 
 Kinds = str | type[Event] | Iterable[str | type[Event]] | None
 """How a wish is written: `"*"`, `"topic:*"`, `"*:verb"`, `"topic:verb"`, a class, or several."""
 
 BOOKKEEPING = frozenset({"bus:open", "bus:close", "bus:stats"})
 """The bus's own records that `*` leaves out; ask for `bus:*` to see them."""
+
+CRITICAL_TOPICS = frozenset({"error", "file"})
+CRITICAL_KINDS = frozenset(
+    {"llm:response", "llm:error", "dispatch:finish", "dispatch:refuse", "command:start"}
+)
 
 
 class KindFilter:
@@ -67,3 +72,24 @@ def _fits(pattern: str, kind: str) -> bool:
     if topic == "*" and kind in BOOKKEEPING:
         return False
     return topic in ("*", has_topic) and verb in ("*", has_verb)
+
+
+_critical: dict[type, bool] = {UnknownEvent: False}
+
+
+def is_critical(event_class: type) -> bool:
+    """True for what is synced at once: errors, file changes, costs, commands begun.
+
+    Lines that were made ready at emit have no class to tell by, and are not.
+    """
+    answer = _critical.get(event_class)
+    if answer is None:
+        answer = issubclass(event_class, Event) and _is_critical_kind(
+            str(event_class.__struct_config__.tag)
+        )
+        _critical[event_class] = answer
+    return answer
+
+
+def _is_critical_kind(kind: str) -> bool:
+    return kind in CRITICAL_KINDS or kind.partition(":")[0] in CRITICAL_TOPICS

@@ -40,8 +40,9 @@ DEFAULT_LANES = (
     "errors",
     "storage",
     "backup",
+    "sqlite",
 )
-"""The lanes of a recorder that was told nothing: every file of the logs directory."""
+"""The lanes of a recorder that was told nothing: every log file, and the store."""
 DEFAULT_STATE = ".state"
 DEFAULT_ORIGIN = "default"
 _LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -5,21 +5,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from eventbus.apploop import Ticket, settle
 from eventbus.clock import Clock
 from eventbus.errors import NotKept
-from eventbus.event import Event, ReadyLine, UnknownEvent, encode_lines
+from eventbus.event import ReadyLine, UnknownEvent, encode_lines
 from eventbus.events.bus import GapLeft
 from eventbus.inbox import Inbox
 from eventbus.journal import Journal
+from eventbus.kinds import is_critical
 from eventbus.poison import EVENT_BYTES_MOST, cut_line, encode_each
 from eventbus.redact import Redactor, redacted
 from eventbus.sink import Place
 from eventbus.stretch import Stretch
 
-__all__ = ["Writer", "is_critical"]
+__all__ = ["Writer"]
 
 SLICE = 1_024
 """Events encoded by one call: the quickest way measured, and a short hold of the GIL."""
@@ -34,11 +33,6 @@ SYNC_PAUSE = 0.1
 IDLE_CHECKS = (0.1, 0.1, 1.0)
 """Seconds of the first sleeps after work: an event that came in the blink while the
 writer fell asleep is found by the next look."""
-
-CRITICAL_TOPICS = frozenset({"error", "file"})
-CRITICAL_KINDS = frozenset(
-    {"llm:response", "llm:error", "dispatch:finish", "dispatch:refuse", "command:start"}
-)
 
 Feed = Callable[[list[Stretch]], None]
 
@@ -378,16 +372,3 @@ def _cut_long_lines(blob: bytes) -> tuple[bytes, bool]:
         return blob, False
     whole = (cut_line(line) if len(line) > EVENT_BYTES_MOST else line for line in lines)
     return b"\n".join(whole), True
-
-
-_critical: dict[type, bool] = {msgspec.Raw: False, ReadyLine: False, UnknownEvent: False}
-
-
-def is_critical(event_class: type[Event]) -> bool:
-    """True for what is synced at once: errors, file changes, costs, commands begun."""
-    answer = _critical.get(event_class)
-    if answer is None:
-        kind = str(event_class.__struct_config__.tag)
-        answer = kind in CRITICAL_KINDS or kind.partition(":")[0] in CRITICAL_TOPICS
-        _critical[event_class] = answer
-    return answer

@@ -8,14 +8,16 @@ if TYPE_CHECKING:
     from sinks.file import FileSink
     from sinks.memory import MemorySink
     from sinks.null import NullSink
+    from sinks.sqlite import SqliteSink
 
-__all__ = ["ConsoleSink", "FileSink", "MemorySink", "NullSink"]
+__all__ = ["ConsoleSink", "FileSink", "MemorySink", "NullSink", "SqliteSink"]
 
 _HOMES = {
     "ConsoleSink": "sinks.console",
     "FileSink": "sinks.file",
     "MemorySink": "sinks.memory",
     "NullSink": "sinks.null",
+    "SqliteSink": "sinks.sqlite",
 }
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from eventbus import Event, EventBus, JournalSettings, NotKept, read_journal
 from eventbus.events.error import ErrorRaised
+from eventbus.kinds import is_critical
 from eventbus.poison import EVENT_BYTES_MOST
 from eventbus.testing import FaultyDisk
-from eventbus.writer import is_critical
 from sinks.memory import MemorySink
 from tests.letters import PATIENCE, LetterSent, eventually, letters, numbers, segment_paths
 

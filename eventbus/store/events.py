@@ -1,0 +1,131 @@
+"""Table `events`: every event one row, as the flat log has it and with its payload."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from eventbus.event import Event, UnknownEvent
+from eventbus.events.log import LogLine
+from eventbus.formats import flat
+from eventbus.formats.flat_lines import tokens
+from eventbus.formats.record import to_json
+from eventbus.store.engine import Reader, Writer
+from eventbus.store.topic import Topic
+
+__all__ = ["TOPIC", "Lined", "land_lines", "landed_ids"]
+
+TOPIC = Topic(
+    name="events",
+    tables=(
+        """CREATE TABLE events (
+            id {serial},
+            ts TEXT NOT NULL, event_type TEXT NOT NULL, source TEXT NOT NULL,
+            message TEXT NOT NULL, session_id TEXT, kv_json TEXT,
+            raw_line TEXT NOT NULL, raw_bytes {blob},
+            event_id TEXT NOT NULL UNIQUE,
+            component TEXT, chat_id TEXT, user_id TEXT){strict}""",
+        "CREATE INDEX idx_events_ts ON events (ts)",
+        "CREATE INDEX idx_events_type_ts ON events (event_type, ts)",
+        "CREATE INDEX idx_events_session_ts ON events (session_id, ts)",
+    ),
+)
+
+COLUMNS = (
+    "events (ts, event_type, source, message, session_id, kv_json, raw_line, raw_bytes,"
+    " event_id, component, chat_id, user_id)"
+)
+ONCE = "ON CONFLICT (event_id) DO NOTHING"
+IDS_A_QUESTION = 500
+_CAUSE = b',"cause":'
+
+
+class Lined(msgspec.Struct, frozen=True, gc=False):
+    """An event as the journal has it, with its line."""
+
+    event: Event
+    line: bytes
+
+
+def land_lines(writer: Writer, lined: Sequence[Lined]) -> Sequence[Lined]:
+    """Land each event that is not there yet; those that were not."""
+    try:
+        with writer.savepoint():
+            landed = writer.insert(COLUMNS, [_row(each) for each in lined], then=ONCE)
+            if landed != len(lined):
+                raise _Twice
+    except _Twice:
+        lined = _those_new(writer, lined)
+        if lined:
+            writer.insert(COLUMNS, [_row(each) for each in lined])
+    return lined
+
+
+class _Twice(Exception):
+    """Some of them were there, or are twice among them: rare, and worth a second look."""
+
+
+def _those_new(reader: Reader, lined: Sequence[Lined]) -> list[Lined]:
+    there = landed_ids(reader, [each.event.id for each in lined])
+    by_id = {each.event.id: each for each in reversed(lined)}
+    return [each for id, each in reversed(by_id.items()) if id not in there]
+
+
+def landed_ids(reader: Reader, ids: Sequence[str]) -> set[str]:
+    """Which of these events have a row."""
+    found: set[str] = set()
+    for start in range(0, len(ids), IDS_A_QUESTION):
+        part = ids[start : start + IDS_A_QUESTION]
+        marks = ", ".join("?" * len(part))
+        rows = reader.rows(f"SELECT event_id FROM events WHERE event_id IN ({marks})", part)
+        found.update(row[0] for row in rows)
+    return found
+
+
+def _row(lined: Lined) -> tuple[object, ...]:
+    event = lined.event
+    text = flat.text(event)
+    ts, kind, source, message = text.split("|", 3)
+    scope = event.scope
+    return (
+        ts,
+        kind,
+        source,
+        message,
+        scope.session or _session_said(event, message),
+        _payload(lined),
+        text,
+        None,
+        event.id,
+        scope.component,
+        scope.chat,
+        scope.user,
+    )
+
+
+def _session_said(event: Event, message: str) -> str | None:
+    """The session a line speaks of where no scope has it."""
+    if "session_id=" not in message:
+        return None
+    return tokens(message).get("session_id") or None
+
+
+def _payload(lined: Lined) -> str | None:
+    """What the event says besides its header, as JSON."""
+    event = lined.event
+    if isinstance(event, LogLine):
+        return to_json(event.kv).decode() if event.kv else None
+    if isinstance(event, UnknownEvent):
+        payload = event.payload
+        return to_json(payload).decode() if payload else None
+    return _after_the_header(lined.line)
+
+
+def _after_the_header(line: bytes) -> str | None:
+    """A record's payload, cut out of its line: nothing else can begin with `,"cause":` there."""
+    start = line.index(_CAUSE) + len(_CAUSE)
+    end = (
+        line.find(b",", start)
+        if line[start] != 0x22
+        else line.find(b",", line.find(b'"', start + 1))
+    )
+    return None if end < 0 else f"{{{line[end + 1 :].decode()}"

@@ -1,0 +1,58 @@
+"""Landing a batch: each event in all its tables, with the lane's cursor, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+
+from eventbus.event import Event, decode, decode_batch
+from eventbus.kinds import is_critical
+from eventbus.sink import Batch
+from eventbus.store.cursors import keep_cursor
+from eventbus.store.engine import Writer
+from eventbus.store.events import Lined, land_lines
+from eventbus.store.schema import TOPICS
+from eventbus.store.topic import Topic
+
+__all__ = ["land"]
+
+
+def _topics_by_class() -> dict[type[Event], tuple[Topic, ...]]:
+    by_class: dict[type[Event], tuple[Topic, ...]] = {}
+    for topic in TOPICS:
+        for each in topic.events:
+            by_class[each] = (*by_class.get(each, ()), topic)
+    return by_class
+
+
+_BY_CLASS: Mapping[type[Event], tuple[Topic, ...]] = _topics_by_class()
+
+
+def land(writer: Writer, batch: Batch, *, lane: str) -> int:
+    """Land a batch and the cursor behind it, whole or not at all; how many events were new.
+
+    What lands is what the journal says: events are read back from their lines,
+    so that a rebuild comes to the same rows.
+    """
+    lined = _lined(batch.lines)
+    is_synced = any(map(is_critical, {type(each.event) for each in lined}))
+    with writer.transaction(is_synced=is_synced):
+        new = land_lines(writer, lined)
+        for topic, events in _sorted_by_topic(new):
+            assert topic.land is not None  # it has classes
+            topic.land(writer, events)
+        keep_cursor(writer, lane, batch.cursor)
+    return len(new)
+
+
+def _lined(lines: Sequence[bytes]) -> list[Lined]:
+    events = decode_batch(b"\n".join(lines) + b"\n")
+    if len(events) != len(lines):
+        events = [decode(line) for line in lines]
+    return [Lined(event, line) for event, line in zip(events, lines, strict=True)]
+
+
+def _sorted_by_topic(lined: Sequence[Lined]) -> list[tuple[Topic, list[Event]]]:
+    """What each topic is to land, in the topics' order."""
+    by_topic: dict[str, list[Event]] = {}
+    for each in lined:
+        for topic in _BY_CLASS.get(type(each.event), ()):
+            by_topic.setdefault(topic.name, []).append(each.event)
+    return [(topic, by_topic[topic.name]) for topic in TOPICS if topic.name in by_topic]

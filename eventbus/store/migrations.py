@@ -1,0 +1,87 @@
+"""The steps from an empty database, or any released one, to this version's tables."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from eventbus.clock import utc_now
+from eventbus.errors import StoreUnusable
+from eventbus.formats.moment import stamp
+from eventbus.store.engine import Reader, Writer
+from eventbus.store.schema import TOPICS
+
+__all__ = ["MIGRATIONS", "VERSION", "Migration", "check_version", "migrate", "version_of"]
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One step, done whole or not at all."""
+
+    name: str
+    run: Callable[[Writer], None]
+
+
+def _first_tables(writer: Writer) -> None:
+    for topic in TOPICS:
+        for statement in topic.tables:
+            writer.run(writer.dialect.spell(statement))
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration("the tables of 0.1", _first_tables),)
+"""In order; a released one never changes, the next is added behind it."""
+
+VERSION = len(MIGRATIONS)
+
+_STEPS = """CREATE TABLE IF NOT EXISTS migrations (
+    version {integer} NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL){strict}"""
+
+
+def migrate(writer: Writer, steps: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring the tables to this version; how many steps that took.
+
+    Raises `StoreUnusable` for tables of a later version, and changes nothing.
+    """
+    done = version_of(writer)
+    _refuse_newer(done, len(steps))
+    for number, step in enumerate(steps[done:], done + 1):
+        with writer.transaction(is_synced=True):
+            writer.run(writer.dialect.spell(_STEPS))
+            step.run(writer)
+            writer.insert(
+                "migrations (version, name, applied_at)", [(number, step.name, stamp(utc_now()))]
+            )
+    return len(steps) - done
+
+
+def version_of(reader: Reader) -> int:
+    """The version of the tables that are there; 0 where there are none."""
+    found = reader.row(_HAS_TABLE[reader.dialect.name], ("migrations",))
+    if found is None:
+        return 0
+    row = reader.row("SELECT max(version) FROM migrations")
+    return int(row[0] or 0) if row is not None else 0
+
+
+def check_version(reader: Reader) -> None:
+    """Raise `StoreUnusable` unless the tables are of this version."""
+    there = version_of(reader)
+    _refuse_newer(there, VERSION)
+    if there < VERSION:
+        raise StoreUnusable(
+            f"the store's tables are of version {there}, this eventbus asks version {VERSION};"
+            " run 'eventbus up' once to bring them forward"
+        )
+
+
+def _refuse_newer(there: int, ours: int) -> None:
+    if there > ours:
+        raise StoreUnusable(
+            f"the store's tables are of version {there}, this eventbus knows up to {ours};"
+            " nothing was changed; use the newer eventbus"
+        )
+
+
+_HAS_TABLE = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
+    "postgres": "SELECT 1 FROM information_schema.tables"
+    " WHERE table_schema = current_schema() AND table_name = ?",
+}

@@ -1,0 +1,12 @@
+"""Every topic of the store, and the tables as this version wants them."""
+
+from eventbus.store import cursors, events
+from eventbus.store.topic import Topic
+
+__all__ = ["TOPICS"]
+
+TOPICS: tuple[Topic, ...] = (
+    cursors.TOPIC,
+    events.TOPIC,
+)
+"""In the order in which a batch lands."""

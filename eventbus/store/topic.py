@@ -1,0 +1,51 @@
+"""What a topic of the store is: its tables, and how its events land in them.
+
+Events of different writers land in no certain order, and the store must be
+the same after a rebuild: what a landing does may depend on an event's own
+time, never on what has landed before. `order_key` says which of two is later.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from eventbus.event import Event
+from eventbus.formats.moment import stamp
+from eventbus.store.engine import Writer
+
+__all__ = ["Land", "Topic", "each_once", "order_key", "session_of", "stamp"]
+
+Land = Callable[[Writer, list[Event]], None]
+"""Land events of the topic's kinds, in order; each is new, and as the journal has it."""
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic: the file named after it says what it holds."""
+
+    name: str
+    tables: tuple[str, ...]
+    """`CREATE TABLE` and `CREATE INDEX` statements, with a `Dialect`'s words in braces."""
+    events: tuple[type[Event], ...] = ()
+    """The classes whose events land here, subclasses not included."""
+    land: Land | None = None
+
+
+def session_of(event: Event) -> str | None:
+    """The session an event belongs to, as its scope says."""
+    return event.scope.session
+
+
+def order_key(event: Event) -> str:
+    """Text that sorts as events happened: by time to the microsecond, then by id."""
+    return f"{event.ts.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z {event.id}"
+
+
+def each_once(values: Iterable[str | None]) -> list[str]:
+    """What is there, each once, in order."""
+    return list(dict.fromkeys(value for value in values if value is not None))
+
+
+def day_of(ts: datetime) -> str:
+    """The UTC day of a moment, `2026-11-25`."""
+    return f"{ts.astimezone(UTC):%Y-%m-%d}"

@@ -1,0 +1,127 @@
+"""A batch lands whole, once, and with the lane's cursor."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eventbus import Event, EventBus, Scope, log_event
+from eventbus.event import decode
+from eventbus.events.traces import ToolStarted
+from eventbus.sink import Batch, Place
+from eventbus.store.cursors import read_cursor
+from eventbus.store.landing import land
+from eventbus.store.migrations import migrate
+from eventbus.store.opening import open_store
+from eventbus.store.sqlite import FILE_NAME, SqliteWriter
+
+
+class Tasted(Event):
+    dish: str
+    stars: int = 3
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[SqliteWriter]:
+    writer = SqliteWriter(tmp_path / FILE_NAME)
+    migrate(writer)
+    yield writer
+    writer.close()
+
+
+def batch_of(*events: Event, upto: int = 100) -> Batch:
+    return Batch(events=list(events), cursor={"w1": Place("s1", upto)})
+
+
+def test_an_event_is_a_row_with_its_flat_line_and_its_payload(writer: SqliteWriter) -> None:
+    event = Tasted(dish="soup", scope=Scope(session="s", component="brain", user="ann", chat="c"))
+
+    assert land(writer, batch_of(event), lane="sqlite") == 1
+
+    (row,) = writer.rows(
+        "SELECT event_type, source, message, session_id, kv_json, event_id, component, chat_id,"
+        " user_id, raw_line FROM events"
+    )
+    assert row[:9] == (
+        "event:tasted",
+        "brain",
+        "dish=soup stars=3",
+        "s",
+        '{"dish":"soup","stars":3}',
+        event.id,
+        "brain",
+        "c",
+        "ann",
+    )
+    assert row[9].endswith("|event:tasted|brain|dish=soup stars=3")
+
+
+def test_a_cause_does_not_get_into_the_payload(writer: SqliteWriter) -> None:
+    event = Tasted(dish='a,"cause":b', cause="01", scope=Scope(session='x,"cause":null,'))
+
+    land(writer, batch_of(event), lane="sqlite")
+
+    (row,) = writer.rows("SELECT kv_json FROM events")
+    assert row == ('{"dish":"a,\\"cause\\":b","stars":3}',)
+
+
+def test_the_cursor_moves_with_the_rows(writer: SqliteWriter) -> None:
+    land(writer, batch_of(Tasted(dish="a"), upto=1), lane="sqlite")
+    land(writer, batch_of(Tasted(dish="b"), upto=2), lane="sqlite")
+
+    assert read_cursor(writer, "sqlite") == {"w1": Place("s1", 2)}
+
+
+def test_a_batch_that_comes_twice_lands_once(writer: SqliteWriter) -> None:
+    first, second, third = (Tasted(dish=dish) for dish in "abc")
+
+    land(writer, batch_of(first, second), lane="sqlite")
+    assert land(writer, batch_of(first, second, third, third), lane="sqlite") == 1
+
+    assert [row[0] for row in writer.rows("SELECT event_id FROM events ORDER BY id")] == [
+        first.id,
+        second.id,
+        third.id,
+    ]
+
+
+def test_a_batch_that_fails_leaves_nothing(
+    writer: SqliteWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr("eventbus.store.landing.keep_cursor", fail)
+    with pytest.raises(OSError, match="disk"):
+        land(writer, batch_of(Tasted(dish="a")), lane="sqlite")
+
+    assert writer.rows("SELECT count(*) FROM events") == [(0,)]
+
+
+def test_what_lands_is_what_the_journal_says(writer: SqliteWriter) -> None:
+    """An object in memory may hold what its line does not."""
+    event = ToolStarted(trace="t", name="look", input={"path": Path("a/b")})
+
+    land(writer, batch_of(event), lane="sqlite")
+
+    (row,) = writer.rows("SELECT kv_json FROM events")
+    assert row[0].startswith('{"trace":"t","name":"look","input":{"path":"a/b"}')
+
+
+def test_an_unknown_kind_lands_with_its_payload(writer: SqliteWriter) -> None:
+    line = b'{"kind":"moon:rise","id":"1","ts":"2026-01-02T03:04:05Z","scope":{},"far":[1,2]}'
+
+    land(writer, Batch(lines=[line], events=[decode(line)]), lane="sqlite")
+
+    rows = writer.rows("SELECT ts, event_type, message, kv_json FROM events")
+    assert rows == [("2026-01-02T03:04:05.000Z", "moon:rise", "far=[1,2]", '{"far":[1,2]}')]
+
+
+async def test_what_is_emitted_lands_and_is_there_to_be_asked(tmp_path: Path) -> None:
+    async with EventBus(tmp_path, sinks=["sqlite"]) as bus:
+        await bus.emit(Tasted(dish="soup"))
+        log_event("shop:open", "till", "good morning", session_id="s9")
+
+    with open_store(tmp_path) as store:
+        rows = store.rows("SELECT event_type, session_id FROM events ORDER BY id")
+    assert rows == [("event:tasted", None), ("shop:open", "s9")]
