@@ -5,7 +5,6 @@ starts by itself.
 """
 
 import heapq
-import math
 import os
 import time
 from collections import deque
@@ -23,9 +22,10 @@ from eventbus.bus import EventBus
 from eventbus.errors import SettingsError
 from eventbus.event import Event
 from eventbus.events.error import ErrorRaised
-from eventbus.events.log import LogLine, Scalar
+from eventbus.events.log import LogLine
 from eventbus.events.system import LogRotated
 from eventbus.formats import flat
+from eventbus.formats.as_text import as_scalar, as_text, stack_of
 from eventbus.kinds import KindFilter
 from eventbus.scope import Scope, current_scope
 from eventbus.standby import check_storage, standby
@@ -48,8 +48,6 @@ MEMORY_LINES = 10_000
 WRITTEN_SECONDS = 2.0
 """How long a reader waits for what was logged before it to be written."""
 MB = 1024 * 1024
-INT_MOST = 2**63 - 1
-"""Larger numbers are text on the way through JSON."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,10 +66,10 @@ def log_event(event_type: str, source: str, message: str = "", **kv: Any) -> str
     `LOG_CONVERSATION_TURNS=1`.
     """
     event = LogLine(
-        event_type=_text(event_type),
-        source=_text(source),
-        message=_text(message),
-        kv={_text(key): _scalar(value) for key, value in kv.items()},
+        event_type=as_text(event_type),
+        source=as_text(source),
+        message=as_text(message),
+        kv={as_text(key): as_scalar(value) for key, value in kv.items()},
         scope=_scope(),
     )
     is_wanted = event_type != "conversation:turn" or os.environ.get("LOG_CONVERSATION_TURNS") == "1"
@@ -81,11 +79,11 @@ def log_event(event_type: str, source: str, message: str = "", **kv: Any) -> str
 def log_error(source: str, exception: BaseException, context: str = "") -> str:
     """Record an exception as `error:runtime`, with its traceback; the line it makes."""
     event = ErrorRaised(
-        type=_text(type(exception).__name__),
-        message=_text(exception),
-        stack=_stack(exception),
-        context=_text(context) or None,
-        scope=_scope(source=_text(source)),
+        type=as_text(type(exception).__name__),
+        message=as_text(exception),
+        stack=stack_of(exception),
+        context=as_text(context) or None,
+        scope=_scope(source=as_text(source)),
     )
     return _record(event)
 
@@ -127,7 +125,7 @@ def _record(event: Event) -> str:
 def set_session(session_id: str) -> None:
     """Make it the session of this process, and record `session:create`."""
     global _session
-    _session = _text(session_id)
+    _session = as_text(session_id)
     log_event("session:create", "logger", session_id=_session)
 
 
@@ -244,36 +242,3 @@ def _state() -> Path:
     from eventbus.settings import load_settings  # only whoever has no bus needs it
 
     return load_settings().state
-
-
-# --- any value as text -----------------------------------------------------------------
-
-
-def _text(value: object) -> str:
-    """`str()` of whatever it is, as UTF-8 can hold it."""
-    if type(value) is not str:
-        try:
-            value = str.__str__(str(value))
-        except Exception as error:  # noqa: BLE001 - the value's own code; the line says so
-            value = f"<{type(value).__name__}: str() raises {type(error).__name__}>"
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-
-
-def _scalar(value: object) -> Scalar:
-    """The value itself where it comes back from JSON as the same text, else its text."""
-    if value is None or value is True or value is False:
-        return value
-    if type(value) is int and -INT_MOST <= value <= INT_MOST:
-        return value
-    if type(value) is float and math.isfinite(value):
-        return value
-    return _text(value)
-
-
-def _stack(exception: BaseException) -> str | None:
-    """Its traceback as text, if it has one."""
-    if getattr(exception, "__traceback__", None) is None:
-        return None
-    from traceback import format_exception  # slow to import; errors are rare
-
-    return _text("".join(format_exception(exception)))

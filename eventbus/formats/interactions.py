@@ -9,6 +9,7 @@ from eventbus.events.dispatch import (
     DispatchRefused,
     DispatchTool,
 )
+from eventbus.formats.as_text import middle_cut
 from eventbus.formats.moment import stamp
 from eventbus.formats.record import Record, to_json
 
@@ -119,15 +120,7 @@ def _failure(error: DispatchError) -> Failure:
     return Failure(
         name=error.name,
         message=error.message,
-        stack=error.stack and _cut(error.stack),
+        stack=error.stack and middle_cut(error.stack, STACK_MOST),
         tool=error.tool,
         turn=error.turn,
     )
-
-
-def _cut(stack: str) -> str:
-    """A long stack without its middle: both ends say more."""
-    if len(stack) <= STACK_MOST:
-        return stack
-    half = STACK_MOST // 2
-    return f"{stack[:half]}\n… {len(stack) - 2 * half} characters …\n{stack[-half:]}"
