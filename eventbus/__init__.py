@@ -6,6 +6,7 @@ from eventbus import outlet
 from eventbus.bus import EventBus, Flushed, Report, Statistics
 from eventbus.errors import (
     BusClosed,
+    CostLimitReached,
     DefinitionError,
     EventBusError,
     NotKept,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "BusClosed",
+    "CostLimitReached",
     "Cursor",
     "DefinitionError",
     "Event",

@@ -7,12 +7,18 @@ EventBusError
 ├── StateUnusable     the state directory cannot be written
 ├── StoreUnusable     the store cannot be opened, or is not of this version
 ├── BusClosed         a question to a bus that has ended
+├── CostLimitReached  a dispatch that a cost limit does not let begin
 ├── CursorRefused     a page cursor that is none of ours (also a ValueError)
 └── NotKept           the level asked for by `until=` was not reached
 """
 
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
 __all__ = [
     "BusClosed",
+    "CostLimitReached",
     "CursorRefused",
     "DefinitionError",
     "EventBusError",
@@ -50,6 +56,32 @@ class StoreUnusable(EventBusError):
 
 class BusClosed(EventBusError):
     """A question to a bus that has ended."""
+
+
+class CostLimitReached(EventBusError):
+    """A dispatch that a cost limit does not let begin; its message is for whoever asked."""
+
+    def __init__(
+        self,
+        *,
+        limit: float,
+        spent: float,
+        window: Literal["daily", "monthly"],
+        scope: str = "user",
+        resets_at: datetime | None = None,
+    ) -> None:
+        super().__init__(f"{window.capitalize()} cost limit reached.")
+        self.limit = limit
+        """Dollars that may be spent within the window."""
+        self.spent = spent
+        """Dollars spent within the window so far."""
+        self.window = window
+        self.scope = scope
+        """Whom the limit holds for: `user` or `all`."""
+        self.resets_at = resets_at
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (partial(type(self), **self.__dict__), ())
 
 
 class CursorRefused(EventBusError, ValueError):
