@@ -9,6 +9,7 @@ EventBusError
 ├── BusClosed         a question to a bus that has ended
 ├── CostLimitReached  a dispatch that a cost limit does not let begin
 ├── CursorRefused     a page cursor that is none of ours (also a ValueError)
+├── UsageUnreadable   a report of usage that cannot be read (also a ValueError)
 └── NotKept           the level asked for by `until=` was not reached
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "SinkNotFound",
     "StateUnusable",
     "StoreUnusable",
+    "UsageUnreadable",
 ]
 
 
@@ -86,6 +88,10 @@ class CostLimitReached(EventBusError):
 
 class CursorRefused(EventBusError, ValueError):
     """A page cursor that is none of ours."""
+
+
+class UsageUnreadable(EventBusError, ValueError):
+    """A report of what a model call used, that no reader takes."""
 
 
 class NotKept(EventBusError):
