@@ -7,14 +7,11 @@ back, a failed sync moves the unsynced bytes to a new segment, and so does a
 segment that somebody deleted, renamed, replaced, cut or grew.
 """
 
-import errno
 import os
-import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -23,18 +20,17 @@ from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import StateUnusable
 from eventbus.event import Event, encode
 from eventbus.events.bus import BusEnded, BusOpened, GapLeft, Recovered
+from eventbus.inherit import Taken, inherit
+from eventbus.meddling import change_of, cut_to_what_they_left
+from eventbus.naming import make_segment, sweep
 from eventbus.pruning import prune_journal
-from eventbus.repair import repair_tail
-from eventbus.segment import Move, Segment, segments_by_writer, segments_in
+from eventbus.segment import Move, Segment
 from eventbus.sink import Place
 
 __all__ = ["Journal", "JournalSettings"]
 
 UNSYNCED_MOST = 32 * 1024 * 1024
 """Bytes kept in memory until they are synced, in case the sync fails."""
-SWEPT_MOST = 5
-"""How often a new segment may be swept away, in the blink before it is locked."""
-_APPEND = os.O_RDWR | os.O_APPEND
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,88 +107,27 @@ class Journal:
     def _open(self) -> list[Event]:
         for path in (self._state, self.directory, self._state / "run"):
             self._disk.make_directory(path)
-        self._sweep()
-        recovered: list[Event] = []
-        for segments in segments_by_writer(segments_in(self.directory, self._disk)).values():
-            recovered += self._visit(segments)
-        if self._fd < 0:
+        sweep(self.directory, self._disk)
+        taken, recovered = inherit(
+            self.directory,
+            size_below=self.settings.segment_bytes,
+            day=self._clock.now().date(),
+            disk=self._disk,
+        )
+        if taken is None:
             self.writer = os.urandom(4).hex()
             self._begin_segment(previous=None, previous_end=None)
         else:
+            self._take(taken)
             self.append([self._opening_line(self.records, None, None)], 1)
         return recovered
 
-    def _sweep(self) -> None:
-        """Take away segments that a killed writer had not yet named."""
-        for name in self._disk.names(self.directory):
-            if name.endswith(".new"):
-                with suppress(OSError):
-                    self._sweep_one(self.directory / name)
-
-    def _sweep_one(self, path: Path) -> None:
-        fd = self._disk.open(path, os.O_RDWR)
-        try:
-            if self._disk.lock(fd):
-                self._disk.unlink(path)
-        finally:
-            self._disk.close(fd)
-
-    def _visit(self, segments: list[Segment]) -> list[Event]:
-        """Look at a writer's last segment: live, ended well (take it), or died (repair it)."""
-        last = segments[-1]
-        try:
-            if not stat.S_ISREG(self._disk.stat(last.path).st_mode):
-                return []  # not one of ours, whatever its name
-            return self._mend(last)
-        except FileNotFoundError:  # pruned meanwhile
-            return []
-        except OSError as error:  # no reason not to start: readers pass over a torn end
-            why = f"cannot be mended: {error.strerror or error}"
-            return [Recovered(segment=last.name, reason=why, cut_bytes=0)]
-
-    def _mend(self, last: Segment) -> list[Event]:
-        fd = self._disk.open(last.path, os.O_RDWR | os.O_APPEND)
-        keep = False
-        try:
-            if not self._disk.lock(fd):
-                return []
-            self._disk.stat(last.path)  # raises if it was pruned before we had the lock
-            end = repair_tail(fd, last, self._disk)
-            if end.closing is not None and end.cut_bytes == 0 and end.closing.clean:
-                keep = self._fd < 0 and self._take(fd, last, end.size, end.closing)
-                return []
-            if end.closing is not None and end.cut_bytes == 0:
-                return []
-            return [self._bury(fd, last, end.size, end.cut_bytes, end.digest)]
-        finally:
-            if not keep:
-                self._disk.close(fd)
-
-    def _take(self, fd: int, last: Segment, size: int, closing: BusEnded) -> bool:
-        """Go on in a segment that ended well, unless it is full or of another day."""
-        if size >= self.settings.segment_bytes or last.day != self._clock.now().date():
-            return False
-        self._fd, self.segment, self.writer = fd, last, last.writer
-        self.size = self._synced_size = size
-        self.records = self._synced_records = closing.before + 1
-        self._latest = max(self._latest, closing.ts)
-        return True
-
-    def _bury(
-        self, fd: int, last: Segment, size: int, cut_bytes: int, digest: str | None
-    ) -> Recovered:
-        """Close a dead writer's segment for it, so that nobody repairs it again."""
-        ended = BusEnded(writer=last.writer, before=-1, clean=False)
-        line = encode(ended) + b"\n"
-        with suppress(OSError):  # a full disk, say: the next to open closes it
-            if self._disk.write(fd, line) != len(line):
-                self._disk.truncate(fd, size)
-        return Recovered(
-            segment=last.name,
-            reason="torn" if cut_bytes else "unclean",
-            cut_bytes=cut_bytes,
-            digest=digest,
-        )
+    def _take(self, taken: Taken) -> None:
+        """Go on in a segment that ended well."""
+        self._fd, self.segment, self.writer = taken.fd, taken.segment, taken.segment.writer
+        self.size = self._synced_size = taken.size
+        self.records = self._synced_records = taken.closing.before + 1
+        self._latest = max(self._latest, taken.closing.ts)
 
     def _begin_segment(
         self,
@@ -214,7 +149,8 @@ class Journal:
         made = Segment.named(self.directory, start, self.writer)
         before = self.records - carried_records
         first = self._opening_line(before, previous, previous_end)
-        fd = self._make_file(made, [first, *carried])
+        fd = make_segment(made, [first, *carried], self._disk)
+        self._is_named = False
         self._let_go()
         self._fd, self.segment = fd, made
         self._opening_size = len(first)
@@ -224,31 +160,6 @@ class Journal:
         self._unsynced = [first, *carried]
         self._spoiled = self._sync_failed = False
         return Place(made.name, len(first))
-
-    def _make_file(self, made: Segment, blobs: list[bytes]) -> int:
-        """A locked file with these bytes, under its name only once it is whole."""
-        for _ in range(SWEPT_MOST):
-            with suppress(FileNotFoundError):  # a process that opened took it for a dead one's
-                return self._try_to_make_file(made, blobs)
-        return self._try_to_make_file(made, blobs)
-
-    def _try_to_make_file(self, made: Segment, blobs: list[bytes]) -> int:
-        beside = made.path.with_suffix(".new")
-        fd = self._disk.open(beside, _APPEND | os.O_CREAT | os.O_EXCL)
-        try:
-            if not self._disk.lock(fd):
-                raise FileNotFoundError(errno.ENOENT, "another process sweeps it", str(beside))
-            self._disk.write_all(fd, b"".join(blobs))
-            self._disk.rename(beside, made.path)
-        except OSError:
-            with suppress(OSError):
-                self._disk.close(fd)
-            for path in (beside, made.path):  # a rename may be done, and fail all the same
-                with suppress(OSError):
-                    self._disk.unlink(path)
-            raise
-        self._is_named = False
-        return fd
 
     def _opening_line(
         self, before: int, previous: Segment | None, previous_end: int | None
@@ -396,15 +307,16 @@ class Journal:
         What was written since the last sync goes along; before that, it is
         as they left it.
         """
-        change = self._change()
+        old, synced_size, left = self._held, self._synced_size, 0
+        change = change_of(self._fd, old, None if self._spoiled else self.size, self._disk)
         if change is None:
             return False
-        old, synced_size, left = self._held, self._synced_size, 0
         if change == "grown":
             left = synced_size
             self._leave_whole()
         else:
-            left = self._cut_to_what_they_left() if change == "cut" else 0
+            if change == "cut":
+                left = cut_to_what_they_left(self._fd, self._unsynced or [], self._disk)
             self._disk.make_directory(self.directory)
             self._move_unsynced()
         lost = max(0, synced_size - left)
@@ -417,37 +329,6 @@ class Journal:
         end = self.place
         place = self._begin_segment(previous=self._held, previous_end=None)
         self.moves.append(Move(end, place, is_all=True))
-
-    def _change(self) -> Literal["gone", "replaced", "cut", "grown"] | None:
-        ours = self._disk.status(self._fd)
-        try:
-            there = self._disk.stat(self._held.path)
-        except FileNotFoundError:
-            return "gone"
-        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
-            return "replaced"
-        if self._spoiled or ours.st_size == self.size:
-            return None
-        return "cut" if ours.st_size < self.size else "grown"
-
-    def _cut_to_what_they_left(self) -> int:
-        """Take away what we appended after the cut, for it is written again; the size then."""
-        size = self._disk.size(self._fd)
-        blobs = self._unsynced or []
-        for number in range(len(blobs)):
-            if self._ends_with(blobs[number:], size):
-                size -= sum(map(len, blobs[number:]))
-                self._disk.truncate(self._fd, size)
-                break
-        return size
-
-    def _ends_with(self, blobs: Sequence[bytes], size: int) -> bool:
-        place = size - sum(map(len, blobs))
-        for blob in blobs:
-            if place < 0 or self._disk.pread(self._fd, len(blob), place) != blob:
-                return False
-            place += len(blob)
-        return True
 
     # --- rolling and ending --------------------------------------------------
 
