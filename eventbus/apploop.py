@@ -4,9 +4,11 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-__all__ = ["AppLoop", "ThreadTicket", "Ticket", "app_loop", "settle", "ticket"]
+__all__ = ["AppLoop", "ThreadTicket", "Ticket", "app_loop", "outlast", "settle", "ticket"]
+
+Outcome = TypeVar("Outcome")
 
 
 class Ticket(Protocol):
@@ -71,6 +73,29 @@ def settle(tickets: Iterable[Ticket], outcome: Any) -> None:
             _ring_all(waiters)
         else:
             loop.soon(_ring_all, waiters)
+
+
+async def outlast(function: Callable[[], Outcome]) -> Outcome:
+    """Run it in a thread and wait until it is done, whoever cancels meanwhile."""
+    import anyio  # the app runs it already
+
+    with anyio.CancelScope(shield=True):
+        waiter = ticket()
+        outcome: list[Any] = []
+        threading.Thread(target=_run_for, args=(function, waiter, outcome), daemon=True).start()
+        await waiter.wait_out()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    returned: Outcome = outcome[0]
+    return returned
+
+
+def _run_for(function: Callable[[], object], waiter: Ticket, outcome: list[Any]) -> None:
+    try:
+        outcome.append(function())
+    except BaseException as error:  # noqa: BLE001  carried to the one who waits
+        outcome.append(error)
+    settle([waiter], None)
 
 
 def _ring_all(waiters: list[Ticket]) -> None:

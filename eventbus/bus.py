@@ -1,15 +1,16 @@
 """EventBus: takes events in, writes the journal, runs the lanes."""
 
-import atexit
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from eventbus.apploop import AppLoop, ThreadTicket, Ticket, app_loop, ticket
+from eventbus.apploop import AppLoop, Ticket, app_loop, outlast
+from eventbus.barrier import Barrier
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.counts import Flushed, Report, Statistics, count, report
 from eventbus.disk import SYSTEM_DISK, Disk
@@ -19,9 +20,11 @@ from eventbus.inbox import Inbox, Preparation
 from eventbus.intake import Intake, Level, check_level
 from eventbus.journal import Journal, JournalSettings
 from eventbus.kinds import KindFilter, Kinds
+from eventbus.openbuses import OpenOnes
 from eventbus.redact import Redactor
-from eventbus.sink import LANE_NAME, NamedSink, Place, Sink, lane_name_of
+from eventbus.sink import NamedSink, Place, Sink
 from eventbus.subscription import Handler, HandlerSink, Subscription
+from eventbus.wish import LaneWish, OnFull, check_sink, free_name, lane_name
 from eventbus.writer import Writer
 
 if TYPE_CHECKING:
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from eventbus.lanes import LaneLoop
 
 __all__ = ["EventBus", "Flushed", "Level", "Report", "Statistics", "open_buses"]
-
-OnFull = Literal["wait", "drop_oldest", "drop_newest"]
 
 H = TypeVar("H", bound=Handler)
 LAST_LOOK = 0.2
@@ -102,69 +103,22 @@ class EventBus(Intake):
 
         Returns what is so; with a timeout, also when that is less.
         """
-        import anyio  # only who flushes needs it
-
         check_level(until)
         if self._is_disabled:
             return Flushed(reached=True, until=until, lanes={})
-        here, lanes = self._none_reached(), dict[str, bool]()
-        is_kept = False
-        with anyio.move_on_after(timeout):
-            is_kept = await self._journal_reaches(until)
-            lanes = await self._lanes_reach(until)
-        return self._flushed(until, is_kept, lanes, here)
-
-    def _none_reached(self) -> dict[str, bool]:
-        """The lanes served here as a flush begins: one that leaves meanwhile has not reached it."""
-        return {} if self._lanes is None else dict.fromkeys(list(self._lanes.lanes), False)
-
-    async def _journal_reaches(self, until: Level) -> bool:
-        if self._writer is None or not self._writer.is_alive:
-            return False
-        waiter = ticket()
-        level: Level = "synced" if until == "synced" and self.state else "written"
-        self._inbox.ask(self._tickets(level), waiter)
-        return await waiter.wait() is None
-
-    async def _lanes_reach(self, until: Level) -> dict[str, bool]:
-        if self._lanes is None or not self._lanes.is_running:
-            return {}
-        waiter = ticket()
-        self._lanes.reach(self._lanes.end, sync=until == "synced", tickets=[waiter])
-        reached: dict[str, bool] = await waiter.wait()
-        return reached
+        return await self._barrier(until).wait(timeout)
 
     def flush_now(self, *, until: Level = "written", timeout: float | None = None) -> Flushed:
         """The same for code with no loop; blocks this thread."""
         check_level(until)
         if self._is_disabled:
             return Flushed(reached=True, until=until, lanes={})
-        deadline = None if timeout is None else self._clock.monotonic() + timeout
-        first = ThreadTicket()
-        here, lanes = self._none_reached(), dict[str, bool]()
-        is_kept = False
-        if self._writer is not None and self._writer.is_alive:
-            level: Level = "synced" if until == "synced" and self.state else "written"
-            self._inbox.ask(self._tickets(level), first)
-            is_kept = first.wait_here(self._left(deadline)) and first.outcome is None
-        second = ThreadTicket()
-        if self._lanes is not None and self._lanes.is_running:
-            self._lanes.reach(self._lanes.end, sync=until == "synced", tickets=[second])
-            if second.wait_here(self._left(deadline)):
-                lanes = second.outcome
-        return self._flushed(until, is_kept, lanes, here)
+        return self._barrier(until).wait_here(timeout)
 
-    def _left(self, deadline: float | None) -> float | None:
-        return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
-
-    def _flushed(
-        self, until: Level, is_kept: bool, lanes: dict[str, bool], here: dict[str, bool]
-    ) -> Flushed:
-        told = {} if self._lanes is None else self._lanes.reached(self._lanes.end)
-        if until == "synced" or not is_kept:  # having it all is not enough
-            told = {name: lanes.get(name, False) for name in told}
-        told = {**here, **told, **lanes}
-        return Flushed(reached=is_kept and all(told.values()), until=until, lanes=told)
+    def _barrier(self, until: Level) -> Barrier:
+        return Barrier(
+            until, inbox=self._inbox, writer=self._writer, lanes=self._lanes, clock=self._clock
+        )
 
     # --- lanes -----------------------------------------------------------------------
 
@@ -182,19 +136,13 @@ class EventBus(Intake):
 
         `capacity` and `on_full` count only where the bus keeps nothing on disk.
         """
-        from eventbus.lanes import LaneWish  # asyncio, only where there are lanes
-
         lanes = self._lane_loop()
         if isinstance(sink, str):
             sink = NamedSink(use=sink)
-        self._check_sink(sink)
+        check_sink(sink, self._wishes, is_in_memory=self.state is None)
         wanted = kinds if kinds is not None else sink.kinds
         patterns = KindFilter(wanted).patterns  # a wrong one is refused here, not in the loop
-        if isinstance(sink, NamedSink):
-            name = self._free_name(sink.lane if name is None else name, is_given=True)
-        else:
-            own_name = lane_name_of(type(sink).__name__.lower())
-            name = self._free_name(own_name if name is None else name, is_given=name is not None)
+        name = lane_name(sink, name, self._wishes)
         if lanes is None:
             return name
         wish = LaneWish(
@@ -209,19 +157,9 @@ class EventBus(Intake):
         lanes.add(wish)
         return name
 
-    def _check_sink(self, sink: Sink | NamedSink) -> None:
-        if not isinstance(sink, Sink | NamedSink):
-            raise TypeError(
-                f"cannot attach {sink!r}; give a sink, the name of an installed one or a NamedSink"
-            )
-        if isinstance(sink, NamedSink) and self.state is None:
-            raise BusClosed(
-                f"cannot attach {sink.use!r} by name: a bus in memory shares no lanes;"
-                " give the sink itself"
-            )
-        wishes = self._lanes.wishes if self._lanes is not None else {}
-        if any(wish.sink is sink for wish in wishes.values()):
-            raise ValueError(f"{sink!r} is attached already; a sink serves one lane")
+    @property
+    def _wishes(self) -> "dict[str, LaneWish]":
+        return self._lanes.wishes if self._lanes is not None else {}
 
     def _emitted(self) -> int:
         """Events taken in so far."""
@@ -229,21 +167,6 @@ class EventBus(Intake):
             return len(self._inbox.waiting)
         with self._writer.counts:
             return self._inbox.taken + len(self._inbox.waiting)
-
-    def _free_name(self, name: str, *, is_given: bool) -> str:
-        if not LANE_NAME.fullmatch(name):  # files are named after it
-            raise ValueError(
-                f"cannot name a lane {name!r}; a name is letters, digits, '.', '_' and '-'"
-            )
-        taken = self._lanes.wishes if self._lanes is not None else {}
-        if name in taken and is_given:
-            raise ValueError(f"a lane named {name!r} is there already; detach it or name another")
-        number = 1
-        free = name
-        while free in taken:
-            number += 1
-            free = f"{name}-{number}"
-        return free
 
     def detach(self, name: str) -> bool:
         """Let a lane finish what was emitted so far and close its sink; False if unknown."""
@@ -264,14 +187,13 @@ class EventBus(Intake):
 
     def _attach_handler(self, handler: Handler, kinds: Kinds) -> None:
         sink = HandlerSink(handler, self._app)
-        self.attach(sink, kinds=kinds, name=self._free_name(f"on-{sink.name}", is_given=False))
+        self.attach(sink, kinds=kinds, name=free_name(f"on-{sink.name}", self._wishes))
 
     def subscribe(self, kinds: Kinds = None, *, capacity: int = 1_000) -> Subscription:
         """Events of these kinds from now on, for `async for`; bounded, says what it missed."""
         subscription = Subscription(capacity=capacity, leave=lambda: self.detach(subscription.name))
-        subscription.name = self.attach(
-            subscription, kinds=kinds, name=self._free_name("subscription", is_given=False)
-        )
+        name = free_name("subscription", self._wishes)
+        subscription.name = self.attach(subscription, kinds=kinds, name=name)
         if self._is_disabled:
             self._silent.append(subscription)
         return subscription
@@ -340,7 +262,7 @@ class EventBus(Intake):
             return self
         self._app = app_loop()
         self._begin()
-        _open.append(self)
+        _open.hold(self)
         try:
             for sink in self._sinks:
                 self.attach(sink)
@@ -367,9 +289,10 @@ class EventBus(Intake):
         )
         if self._lanes is None:
             self._lanes = self._make_lanes()
-        self._lanes.writer = journal.writer if journal is not None else "memory"
-        self._lanes.end = journal.place if journal is not None else Place("memory", 0)
-        self._lanes.moves = journal.moves if journal is not None else []
+        standing = self._lanes.standing
+        standing.writer = journal.writer if journal is not None else "memory"
+        standing.end = journal.place if journal is not None else Place("memory", 0)
+        standing.moves = journal.moves if journal is not None else []
         writer.feed = self._lanes.feed
         self._writer = writer
         for event in recovered:
@@ -423,12 +346,12 @@ class EventBus(Intake):
         if lanes is not None and lanes.is_running:
             left = max(0.0, deadline - self._clock.monotonic())
             try:
-                told = lanes.end_all(lanes.end, left).result(left + 0.9)
+                told = lanes.end_all(lanes.standing.end, left).result(left + 0.9)
             except TimeoutError:
                 told = lanes.statistics()
         if lanes is not None:
             lanes.claims.release_residence()
-        _forget(self)
+        _open.let_go(self)
         return report(self.statistics(), told, is_finished=finished)
 
     def _end_writer(self, writer: Writer, deadline: float) -> bool:
@@ -442,31 +365,9 @@ class EventBus(Intake):
 
     async def aclose(self, grace: float | None = None) -> Report:
         """Drain within `grace` seconds and end, shielded from cancellation."""
-        import anyio
-
         if self.report is not None:
             return self.report
-        with anyio.CancelScope(shield=True):
-            waiter = ticket()
-            outcome: list[Any] = []
-            thread = threading.Thread(
-                target=self._close_for, args=(grace, waiter, outcome), daemon=True
-            )
-            thread.start()
-            await waiter.wait_out()
-        if isinstance(outcome[0], BaseException):
-            raise outcome[0]
-        report: Report = outcome[0]
-        return report
-
-    def _close_for(self, grace: float | None, waiter: Any, outcome: list[Any]) -> None:
-        from eventbus.apploop import settle
-
-        try:
-            outcome.append(self.close(grace))
-        except BaseException as error:  # noqa: BLE001  carried to the one who waits
-            outcome.append(error)
-        settle([waiter], None)
+        return await outlast(partial(self.close, grace))
 
     def __enter__(self) -> Self:
         return self.open()
@@ -517,8 +418,7 @@ class EventBus(Intake):
         except Exception:  # noqa: BLE001  counted: what is emitted from here on waits and is dropped when full
             self._inbox.dropped.add("cannot begin after fork")
             return
-        if all(each is not self for each in _open):
-            _open.append(self)
+        _open.hold(self)
         multiprocessing = sys.modules.get("multiprocessing.util")
         if multiprocessing is not None:  # its children end without atexit
             multiprocessing.Finalize(self, self.close, exitpriority=10)
@@ -528,32 +428,10 @@ class EventBus(Intake):
         return f"EventBus({state!r}, {'open' if self.is_open else 'not open'})"
 
 
-# --- every open bus of this process ------------------------------------------------------
-
-_open: list[EventBus] = []
-"""Held until they are closed: a bus nobody else holds still has events to write."""
+_open = OpenOnes(close=EventBus.close, after_fork=EventBus._after_fork)
+"""Every open bus of this process."""
 
 
 def open_buses() -> list[EventBus]:
     """This process's open buses, oldest first."""
-    return [bus for bus in list(_open) if bus.is_open]
-
-
-def _forget(bus: EventBus) -> None:
-    _open[:] = [each for each in _open if each is not bus]
-
-
-def _close_all() -> None:
-    """A close that was forgotten: drain at exit."""
-    for bus in open_buses():
-        bus.close()
-
-
-def _after_fork_in_child() -> None:
-    for bus in open_buses():
-        bus._after_fork()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    return _open.now()

@@ -11,19 +11,20 @@ from typing import Any
 
 import msgspec
 
-from eventbus.apploop import Ticket, settle, ticket
-from eventbus.backlog import Backlog, InMemory, OnFull, OwnWriter
+from eventbus.apploop import Ticket, ticket
 from eventbus.claims import Claims, Serve
 from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.event import Event
-from eventbus.kinds import KindFilter, Kinds
-from eventbus.lane import Lane, LaneStatistics, read_cursor, resumed_cursor
-from eventbus.segment import Move, segments_by_writer, segments_in
-from eventbus.sink import Cursor, Home, NamedSink, Place, Sink, find_sink
+from eventbus.lane import Lane, LaneStatistics, read_cursor
+from eventbus.lanemaking import LaneMaker, Standing
+from eventbus.loopthread import LoopThread
+from eventbus.reaching import Reaching
+from eventbus.sink import Cursor, NamedSink, Place, Sink, find_sink
 from eventbus.stretch import Stretch
+from eventbus.wish import LaneWish
 
-__all__ = ["LaneLoop", "LaneWish", "Serve"]
+__all__ = ["LaneLoop", "Serve"]
 
 Serving = asyncio.Task[None]
 
@@ -37,22 +38,6 @@ FAREWELL = 5.0
 """Seconds a detached lane gets to do what is left."""
 LAST_BREATH = 0.3
 """Seconds a lane gets to close its sink once the time to drain is over."""
-
-
-class LaneWish(msgspec.Struct, frozen=True, kw_only=True):
-    """A lane somebody asked for."""
-
-    name: str
-    sink: Sink | NamedSink
-    kinds: Kinds = None
-    follows_all: bool = False
-    capacity: int = 10_000
-    on_full: OnFull = "wait"
-    skip_before: int = 0
-
-    @property
-    def is_shared(self) -> bool:
-        return isinstance(self.sink, NamedSink)
 
 
 class LaneLoop:
@@ -72,30 +57,27 @@ class LaneLoop:
         self.lanes: dict[str, Lane] = {}
         """The lanes served here now."""
         self.wishes: dict[str, LaneWish] = {}
-        self.writer = "memory"
-        self.end = Place("memory", 0)
-        """Where the writer stands, as far as it has offered."""
-        self.offered = 0
-        """Events that stand before that place."""
-        self.moves: list[Move] = []
-        self._state = state
+        self.standing = Standing()
         self.claims = Claims(state, serve, clock=clock, disk=disk)
-        self._emit = emit
-        self._say_gap = say_gap
+        self._thread = LoopThread("eventbus-lanes")
+        self._make = LaneMaker(
+            state,
+            self.standing,
+            emit=emit,
+            say_gap=say_gap,
+            wake=partial(self._thread.soon, self._bring_news),
+            clock=clock,
+            disk=disk,
+        )
+        self._reaching = Reaching(self._thread, ours=self._ours_once_joined)
         self._when_written = when_written
-        self._clock = clock
         self._disk = disk
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
         self._tasks: dict[str, Serving] = {}
         self._leaving: set[Lane] = set()
         """Lanes that were detached and still do what is left."""
         self._retiring: set[Serving] = set()
         self._is_armed = True
         self._is_ending = False
-        self._is_over = False
-        self._asked: list[list[Ticket]] = []
-        self._reaching: set[Serving] = set()
         self._roll_call = threading.Lock()
         """Held while a lane joins or leaves, and while the writer counts who is there."""
         self._ready_made: dict[str, Sink] = {}
@@ -106,15 +88,15 @@ class LaneLoop:
     def feed(self, stretches: list[Stretch]) -> None:
         """Offer what was just written to every lane; called by the writer's thread."""
         with self._roll_call:
-            self.end = stretches[-1].end
-            self.offered += sum(stretch.count for stretch in stretches)
+            self.standing.end = stretches[-1].end
+            self.standing.offered += sum(stretch.count for stretch in stretches)
             lanes = [*self.lanes.values(), *self._leaving]
         for lane in lanes:
             for stretch in stretches:
                 lane.offer(stretch)
         if lanes and self._is_armed:
             self._is_armed = False
-            self._soon(self._bring_news)
+            self._thread.soon(self._bring_news)
 
     def _bring_news(self) -> None:
         self._is_armed = True
@@ -123,49 +105,11 @@ class LaneLoop:
         for lane in lanes:
             lane.news.set()
 
-    def _soon(self, function: Callable[..., Any], *args: Any) -> bool:
-        loop = self._loop
-        if loop is None:
-            return False
-        try:
-            loop.call_soon_threadsafe(function, *args)
-        except RuntimeError:  # the loop has ended
-            return False
-        return True
-
     # --- life ------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start the thread, once."""
-        if self._thread is not None:
-            return
-        ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._run, args=(ready,), name="eventbus-lanes", daemon=True
-        )
-        self._thread.start()
-        ready.wait()
-
-    def _run(self, ready: threading.Event) -> None:
-        loop = self._loop
-        if loop is None:
-            return
-        asyncio.set_event_loop(loop)
-        loop.call_soon(ready.set)
-        try:
-            loop.run_forever()
-        finally:
-            with self._roll_call:
-                self._is_over = True
-                asked = list(self._asked)
-            for tickets in asked:  # nobody is left to do what they wait for
-                self._answer(tickets, {})
-            loop.close()
 
     @property
     def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.is_running
 
     def add(self, wish: LaneWish) -> None:
         """Begin to serve a lane; a local one sees what is written from now on.
@@ -174,18 +118,18 @@ class LaneLoop:
         """
         if isinstance(wish.sink, NamedSink) and self.claims.serve != "never":
             self._ready_made[wish.name] = find_sink(wish.sink.use, wish.sink.settings)
-        self.start()
+        self._thread.start(at_end=self._reaching.end)
         self.wishes[wish.name] = wish
         if isinstance(wish.sink, NamedSink):
             if self.claims.serve != "never":
-                self._soon(self._begin_task, wish.name, self._serve_shared, wish)
+                self._thread.soon(self._begin_task, wish.name, self._serve_shared, wish)
             return
-        lane = self._local_lane(wish, wish.sink)
+        lane = self._make.local(wish, wish.sink)
         with self._roll_call:
             lane.begin()
-            lane.own_before = self.offered
+            lane.own_before = self.standing.offered
             self.lanes[wish.name] = lane
-        self._soon(self._begin_task, wish.name, self._serve_local, lane)
+        self._thread.soon(self._begin_task, wish.name, self._serve_local, lane)
 
     def take_up_again(self) -> None:
         """After a fork: shared lanes are the child's too, once their locks are free."""
@@ -205,7 +149,7 @@ class LaneLoop:
             if lane is not None:
                 lane.stop_at = emitted
                 self._leaving.add(lane)
-        self._soon(self._begin_to_retire, name, lane)
+        self._thread.soon(self._begin_to_retire, name, lane)
         return True
 
     def _begin_to_retire(self, name: str, lane: Lane | None) -> None:
@@ -267,7 +211,7 @@ class LaneLoop:
         if not isinstance(named, NamedSink):
             return
         sink = self._ready_made.pop(wish.name, None) or find_sink(named.use, named.settings)
-        lane = self._shared_lane(wish, sink)
+        lane = self._make.shared(wish, sink)
         serving = asyncio.ensure_future(self._open_and_run(wish.name, lane))
         try:
             while not serving.done():
@@ -290,7 +234,7 @@ class LaneLoop:
     def _join(self, name: str, lane: Lane, told: Cursor | None) -> None:
         with self._roll_call:
             lane.begin(told)
-            lane.own_before = self.offered
+            lane.own_before = self.standing.offered
             self.lanes[name] = lane
 
     async def _part_with(self, lane: Lane) -> None:
@@ -308,7 +252,8 @@ class LaneLoop:
         """Its counts; one that never came to its place has all before it."""
         counts = lane.statistics()
         if lane.backlog is None:
-            return msgspec.structs.replace(counts, seen=self.offered, lag=self.offered)
+            offered = self.standing.offered
+            return msgspec.structs.replace(counts, seen=offered, lag=offered)
         return counts
 
     async def _claim(self, name: str) -> int:
@@ -325,82 +270,6 @@ class LaneLoop:
         """True when a resident is there to serve, and we are not about to leave."""
         return not self._is_ending and self.claims.has_resident()
 
-    # --- lanes -----------------------------------------------------------------------
-
-    def _local_lane(self, wish: LaneWish, sink: Sink) -> Lane:
-        def begin(_told: Cursor | None) -> tuple[Backlog, Cursor]:
-            if self._state is None:
-                own: Any = InMemory(
-                    self.end,
-                    capacity=wish.capacity,
-                    on_full=wish.on_full,
-                    wake=partial(self._soon, self._bring_news),
-                )
-            else:
-                own = self._own_writer(self.end)
-            others = self._ends_now() if wish.follows_all else None
-            backlog = Backlog(own, directory=self._journal, disk=self._disk, others=others)
-            return backlog, {self.writer: self.end}
-
-        return self._lane(wish, sink, begin, skip_before=wish.skip_before)
-
-    def _shared_lane(self, wish: LaneWish, sink: Sink) -> Lane:
-        path = self._cursor_path(wish.name)
-
-        def begin(told: Cursor | None) -> tuple[Backlog, Cursor]:
-            cursor = resumed_cursor(told, path, self._disk)
-            start = cursor.get(self.writer) or self._first_own()
-            backlog = Backlog(
-                self._own_writer(start), directory=self._journal, disk=self._disk, others=cursor
-            )
-            return backlog, {**cursor, self.writer: start}
-
-        return self._lane(wish, sink, begin, cursor_path=path)
-
-    def _lane(self, wish: LaneWish, sink: Sink, begin: Any, **more: Any) -> Lane:
-        dead = self._state / "dead" / f"{wish.name}.jsonl" if self._state is not None else None
-        return Lane(
-            wish.name,
-            sink,
-            wanted=KindFilter(wish.kinds if wish.kinds is not None else sink.kinds),
-            home=Home(
-                self._state, lane=wish.name, emit=self._emit, clock=self._clock, disk=self._disk
-            ),
-            begin=begin,
-            dead_path=dead,
-            say_gap=self._say_gap,
-            **more,
-        )
-
-    @property
-    def _journal(self) -> Path | None:
-        return self._state / "journal" if self._state is not None else None
-
-    def _cursor_path(self, name: str) -> Path:
-        return (self._journal or Path()) / "cursors" / f"{name}.json"
-
-    def _own_writer(self, start: Place) -> OwnWriter:
-        own = OwnWriter(self.writer, start, self.end, self._journal or Path(), self._disk)
-        own.moves = self.moves
-        return own
-
-    def _first_own(self) -> Place:
-        """The beginning of this writer's oldest segment."""
-        segments = segments_by_writer(segments_in(self._journal or Path(), self._disk))
-        ours = segments.get(self.writer)
-        return Place(ours[0].name, 0) if ours else self.end
-
-    def _ends_now(self) -> Cursor:
-        """Where every other writer stands now."""
-        ends: Cursor = {}
-        for writer, segments in segments_by_writer(
-            segments_in(self._journal or Path(), self._disk)
-        ).items():
-            last = segments[-1]
-            with contextlib.suppress(OSError):
-                ends[writer] = Place(last.name, self._disk.stat(last.path).st_size)
-        return ends
-
     # --- questions ---------------------------------------------------------------------
 
     def statistics(self) -> dict[str, LaneStatistics]:
@@ -414,42 +283,15 @@ class LaneLoop:
 
     def reach(self, place: Place, *, sync: bool, tickets: list[Ticket]) -> None:
         """Tell the tickets once every lane served here has done all up to there."""
-        with self._roll_call:
-            if not self._is_over:
-                self._asked.append(tickets)
-                self._soon(self._begin_to_reach, place, sync, tickets)
-                return
-        settle(tickets, {})
+        self._reaching.ask(place, sync=sync, tickets=tickets)
 
-    def _begin_to_reach(self, place: Place, sync: bool, tickets: list[Ticket]) -> None:
-        reaching = asyncio.ensure_future(self._reach(place, sync, tickets))
-        self._reaching.add(reaching)
-        reaching.add_done_callback(self._reaching.discard)
-
-    def _answer(self, tickets: list[Ticket], told: dict[str, bool]) -> None:
-        with self._roll_call:
-            if tickets not in self._asked:
-                return
-            self._asked.remove(tickets)
-        settle(tickets, told)
+    async def _ours_once_joined(self) -> list[Lane]:
+        await self._wait_for_joining(1.0)
+        return self._ours()
 
     def reached(self, place: Place) -> dict[str, bool]:
         """Which lanes served here have done all up to there by now."""
         return {name: lane.has_reached(place) for name, lane in list(self.lanes.items())}
-
-    async def _reach(self, place: Place, sync: bool, tickets: list[Ticket]) -> None:
-        told: dict[str, bool] = {}
-        try:
-            await self._wait_for_joining(1.0)
-            lanes = self._ours()
-            reached = await asyncio.gather(*(self._reach_one(lane, place, sync) for lane in lanes))
-            told = dict(zip((lane.name for lane in lanes), reached, strict=True))
-        finally:
-            self._answer(tickets, told)
-
-    async def _reach_one(self, lane: Lane, place: Place, sync: bool) -> bool:
-        is_done = await lane.reach(place)
-        return await lane.sync() if is_done and sync else is_done
 
     def _ours(self) -> list[Lane]:
         return list(self.lanes.values())
@@ -460,7 +302,7 @@ class LaneLoop:
         """Drain every lane up to there, close the sinks, stop the loop."""
         told: Future[dict[str, LaneStatistics]] = Future()
         self._is_ending = True
-        if not self._soon(lambda: asyncio.ensure_future(self._end(place, grace, told))):
+        if not self._thread.soon(lambda: asyncio.ensure_future(self._end(place, grace, told))):
             told.set_result({})
         return told
 
@@ -516,7 +358,7 @@ class LaneLoop:
             return True
         if name in self.claims.held:
             return False
-        done = read_cursor(self._cursor_path(name), self._disk).get(self.writer)
+        done = read_cursor(self._make.cursor_path(name), self._disk).get(self.standing.writer)
         return done is not None and done >= place
 
     async def _wait_for_joining(self, grace: float) -> None:
@@ -544,13 +386,12 @@ class LaneLoop:
 
     def forget_after_fork(self) -> None:
         """In a forked child: nothing of the parent's runs here."""
-        self._loop = self._thread = None
         self._tasks, self.lanes, self._leaving, self._retiring = {}, {}, set(), set()
-        self.claims.forget_after_fork()
-        self.offered = 0
+        for part in (self._thread, self._reaching, self.claims):
+            part.forget_after_fork()
+        self.standing.offered = 0
         self._roll_call = threading.Lock()
-        self._asked, self._reaching = [], set()
-        self._is_armed, self._is_ending, self._is_over = True, False, False
+        self._is_armed, self._is_ending = True, False
 
 
 async def _cancel_the_others() -> None:
