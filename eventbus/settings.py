@@ -27,7 +27,7 @@ from eventbus.sources import (
     unknown,
     value_of,
 )
-from eventbus.units import read_part
+from eventbus.units import read_part, without_password
 
 __all__ = ["DEFAULT_LANES", "Settings", "check_sinks", "effective", "load_settings"]
 
@@ -43,6 +43,9 @@ DEFAULT_LANES = (
     "sqlite",
 )
 """The lanes of a recorder that was told nothing: every log file, and the store."""
+OWN_LANE, SHARED_LANE = "sqlite", "postgres"
+"""The lane of the store in the state directory, and that of one which is shared."""
+SHARED_SCHEMES = ("postgresql://", "postgres://")
 DEFAULT_STATE = ".state"
 DEFAULT_ORIGIN = "default"
 _LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -56,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     state: Path
     """The state directory, absolute."""
+    store: str | None = None
+    """The address of a store that is shared; None: `store.db` in the state directory."""
     lanes: tuple[str, ...] = DEFAULT_LANES
     """The lanes that run, in order."""
     sinks: dict[str, NamedSink] = {}
@@ -70,6 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Who said a value, by its path; a path that is missing has its default."""
     notices: tuple[str, ...] = ()
     """What was passed over, as sentences."""
+
+    @property
+    def where_store(self) -> str:
+        """What `open_store` is given."""
+        return self.store if self.store is not None else str(self.state)
 
     @property
     def named_sinks(self) -> tuple[NamedSink, ...]:
@@ -101,7 +111,7 @@ def load_settings(
 
 def _known_paths() -> Iterator[tuple[str, ...]]:
     """The settings that a variable of their own can set."""
-    yield from (("state",), ("lanes",), ("disabled",), ("config",))
+    yield from (("state",), ("store",), ("lanes",), ("disabled",), ("config",))
     for topic, struct in (("journal", JournalSettings), ("heartbeat", HeartbeatSettings)):
         yield from ((topic, field.name) for field in msgspec.structs.fields(struct))
 
@@ -112,15 +122,19 @@ def _lanes_of(said: Table) -> tuple[str, ...]:
 
 
 def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[str]) -> Settings:
-    allowed = ("state", "lanes", "sinks", "journal", "heartbeat")
+    allowed = ("state", "store", "lanes", "sinks", "journal", "heartbeat")
     variables = ("disabled", "config")
     for key, said in table.items():
         if key not in (*allowed, *variables) or (key in variables and not _is_variable(said)):
             raise unknown(key, said, allowed, of="")
+    store = _store(table.get("store"))
     sinks = _sinks(table)
+    if store is not None:
+        sinks.setdefault(SHARED_LANE, (NamedSink(use=SHARED_LANE, settings={"url": store}), False))
     return Settings(
         state=_state(table.get("state"), here, file),
-        lanes=_lanes(table, sinks),
+        store=store,
+        lanes=_lanes(table, sinks, default=default_lanes(store)),
         sinks={name: sink for name, (sink, _) in sinks.items()},
         journal=fill(JournalSettings, table_in(table, "journal"), "journal"),
         heartbeat=_heartbeat(table_in(table, "heartbeat")),
@@ -150,10 +164,34 @@ def _state(said: "Said | Table | None", here: Path, file: Path | None) -> Path:
     return (beside if from_file else here) / Path(written).expanduser()
 
 
-def _lanes(table: Table, sinks: dict[str, tuple[NamedSink, bool]]) -> tuple[str, ...]:
+def _store(said: "Said | Table | None") -> str | None:
+    """The address of a shared store; nothing, or `sqlite`, is the one in the state directory."""
+    if said is None:
+        return None
+    written: str = value_of(said, str, "store")
+    if written in ("", OWN_LANE):
+        return None
+    if not written.startswith(SHARED_SCHEMES):
+        raise SettingsError(
+            f"store cannot be {written!r}; allowed are 'sqlite', for the one in the state"
+            " directory, and an address 'postgresql://user@host/database'"
+        )
+    return written
+
+
+def default_lanes(store: str | None) -> tuple[str, ...]:
+    """The lanes of a recorder that was told of no others."""
+    if store is None:
+        return DEFAULT_LANES
+    return tuple(SHARED_LANE if lane == OWN_LANE else lane for lane in DEFAULT_LANES)
+
+
+def _lanes(
+    table: Table, sinks: dict[str, tuple[NamedSink, bool]], *, default: tuple[str, ...]
+) -> tuple[str, ...]:
     said = table.get("lanes")
     if said is None:
-        wanted: Iterable[str] = (*DEFAULT_LANES, *sinks)
+        wanted: Iterable[str] = (*default, *sinks)
     else:
         wanted = value_of(said, tuple[str, ...], "lanes")
     for name in wanted:
@@ -268,6 +306,7 @@ def effective(settings: Settings) -> Iterator[Effective]:
     """Every value in force, with where it came from."""
     values: dict[str, Any] = {
         "state": str(settings.state),
+        "store": "sqlite" if settings.store is None else without_password(settings.store),
         "lanes": list(settings.lanes),
         "disabled": settings.disabled,
         "journal": msgspec.to_builtins(settings.journal),
@@ -280,7 +319,11 @@ def effective(settings: Settings) -> Iterator[Effective]:
 
 def _said_of(sink: NamedSink) -> dict[str, Any]:
     kinds = {} if sink.kinds is None else {"kinds": list(sink.kinds)}
-    return {"use": sink.use, **kinds, **sink.settings}
+    shown = {
+        key: without_password(value) if isinstance(value, str) and "://" in value else value
+        for key, value in sink.settings.items()
+    }
+    return {"use": sink.use, **kinds, **shown}
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,10 +1,17 @@
-"""Sizes and durations as people write them: `"64 MiB"`, `"30d"`; and back."""
+"""Sizes, durations and addresses as people write them and may see them."""
 
 import re
 
 from eventbus.errors import SettingsError
 
-__all__ = ["duration_text", "read_duration", "read_part", "read_size", "size_text"]
+__all__ = [
+    "duration_text",
+    "read_duration",
+    "read_part",
+    "read_size",
+    "size_text",
+    "without_password",
+]
 
 _SIZES = {
     "b": 1,
@@ -125,3 +132,11 @@ def duration_text(seconds: float) -> str:
         if count:
             words.append(f"{count}{unit}")
     return " ".join(words[:2])
+
+
+def without_password(url: str) -> str:
+    """An address that may be shown."""
+    scheme, _, rest = url.partition("://")
+    who, at, where = rest.rpartition("@")
+    name = who.partition(":")[0]
+    return f"{scheme}://{name}{at}{where.partition('?')[0]}"

@@ -8,15 +8,17 @@ if TYPE_CHECKING:
     from sinks.file import FileSink
     from sinks.memory import MemorySink
     from sinks.null import NullSink
+    from sinks.postgres import PostgresSink
     from sinks.sqlite import SqliteSink
 
-__all__ = ["ConsoleSink", "FileSink", "MemorySink", "NullSink", "SqliteSink"]
+__all__ = ["ConsoleSink", "FileSink", "MemorySink", "NullSink", "PostgresSink", "SqliteSink"]
 
 _HOMES = {
     "ConsoleSink": "sinks.console",
     "FileSink": "sinks.file",
     "MemorySink": "sinks.memory",
     "NullSink": "sinks.null",
+    "PostgresSink": "sinks.postgres",
     "SqliteSink": "sinks.sqlite",
 }
 

@@ -271,3 +271,31 @@ def test_every_value_in_force_is_told_with_its_origin(tmp_path: Path) -> None:
     assert told["journal.keep_days"] == (3, "eventbus.toml:2")
     assert told["journal.linger"] == (0.005, "default")
     assert told["heartbeat.jobs.stats.every"] == (5, "eventbus.toml:4")
+
+
+def test_a_shared_store_takes_the_place_of_our_own(tmp_path: Path) -> None:
+    settings = load(tmp_path, 'store = "postgresql://ann:secret@db/agents"')
+
+    assert "sqlite" not in settings.lanes
+    (shared,) = [sink for sink in settings.named_sinks if sink.use == "postgres"]
+    assert shared.settings == {"url": "postgresql://ann:secret@db/agents"}
+    assert settings.where_store == "postgresql://ann:secret@db/agents"
+
+
+def test_the_password_of_a_shared_store_is_not_shown(tmp_path: Path) -> None:
+    settings = load(tmp_path, EVENTBUS_STORE="postgresql://ann:secret@db/agents")
+
+    shown = {entry.path: entry.value for entry in effective(settings)}
+
+    assert shown["store"] == "postgresql://ann@db/agents"
+    assert "secret" not in str(shown)
+
+
+def test_a_store_that_is_no_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="store cannot be 'mysql://x'; allowed are 'sqlite'"):
+        load(tmp_path, 'store = "mysql://x"')
+
+
+def test_the_store_is_beside_the_journal_unless_said(tmp_path: Path) -> None:
+    assert load(tmp_path).where_store == str(tmp_path / ".state")
+    assert load(tmp_path, 'store = "sqlite"').lanes == DEFAULT_LANES

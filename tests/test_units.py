@@ -1,7 +1,14 @@
 import pytest
 
 from eventbus.errors import SettingsError
-from eventbus.units import duration_text, read_duration, read_part, read_size, size_text
+from eventbus.units import (
+    duration_text,
+    read_duration,
+    read_part,
+    read_size,
+    size_text,
+    without_password,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +73,8 @@ def test_a_part_is_of_the_whole_or_a_size() -> None:
 def test_what_is_no_part_is_refused(written: str) -> None:
     with pytest.raises(SettingsError, match="not a part"):
         read_part(written, whole=1000)
+
+
+def test_a_password_is_not_shown() -> None:
+    assert without_password("postgresql://ann:s@e@db:1/x?a=b") == "postgresql://ann@db:1/x"
+    assert without_password("postgresql://db/x") == "postgresql://db/x"

@@ -44,6 +44,9 @@ def migrate(writer: Writer, steps: Sequence[Migration] = MIGRATIONS) -> int:
     _refuse_newer(done, len(steps))
     for number, step in enumerate(steps[done:], done + 1):
         with writer.transaction(is_synced=True):
+            writer.run(_ALONE.get(writer.dialect.name, "SELECT 1"))
+            if version_of(writer) >= number:  # another process was quicker
+                continue
             writer.run(writer.dialect.spell(_STEPS))
             step.run(writer)
             writer.insert(
@@ -79,6 +82,9 @@ def _refuse_newer(there: int, ours: int) -> None:
             " nothing was changed; use the newer eventbus"
         )
 
+
+_ALONE = {"postgres": "SELECT pg_advisory_xact_lock(hashtext('eventbus migrations'))"}
+"""What holds others off for a transaction; SQLite's have only one writer anyway."""
 
 _HAS_TABLE = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",

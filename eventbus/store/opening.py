@@ -1,4 +1,4 @@
-"""Opening the store to ask."""
+"""Opening the store to ask: a state directory's own, or the one a team shares."""
 
 import os
 import sqlite3
@@ -15,13 +15,14 @@ __all__ = ["open_store"]
 
 DEADLINE_S = 30.0
 """Seconds a question may take."""
+SHARED = ("postgresql://", "postgres://")
 
 
 @contextmanager
 def open_store(
     where: str | os.PathLike[str], *, deadline_s: float | None = DEADLINE_S
 ) -> Iterator[Reader]:
-    """Open a store for questions, as a block: a state directory.
+    """Open a store for questions, as a block: a state directory, or a `postgresql://` address.
 
     Nothing is written, and whoever writes is not waited for. Raises
     `StoreUnusable` where there is no store, or one of another version.
@@ -35,6 +36,10 @@ def open_store(
 
 
 def _reader(where: str | os.PathLike[str], deadline_s: float | None) -> Reader:
+    if isinstance(where, str) and where.startswith(SHARED):
+        from eventbus.store.postgres import PostgresReader  # an extra, for those who ask for it
+
+        return PostgresReader(where, deadline_s=deadline_s)
     path = Path(where) / FILE_NAME if Path(where).is_dir() else Path(where)
     try:
         return SqliteReader(path, deadline_s=deadline_s)

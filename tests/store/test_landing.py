@@ -1,6 +1,5 @@
 """A batch lands whole, once, and with the lane's cursor."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,9 @@ from eventbus.event import decode
 from eventbus.events.traces import ToolStarted
 from eventbus.sink import Batch, Place
 from eventbus.store.cursors import read_cursor
+from eventbus.store.engine import Writer
 from eventbus.store.landing import land
-from eventbus.store.migrations import migrate
 from eventbus.store.opening import open_store
-from eventbus.store.sqlite import FILE_NAME, SqliteWriter
 
 
 class Tasted(Event):
@@ -22,18 +20,15 @@ class Tasted(Event):
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> Iterator[SqliteWriter]:
-    writer = SqliteWriter(tmp_path / FILE_NAME)
-    migrate(writer)
-    yield writer
-    writer.close()
+def writer(store_writer: Writer) -> Writer:
+    return store_writer
 
 
 def batch_of(*events: Event, upto: int = 100) -> Batch:
     return Batch(events=list(events), cursor={"w1": Place("s1", upto)})
 
 
-def test_an_event_is_a_row_with_its_flat_line_and_its_payload(writer: SqliteWriter) -> None:
+def test_an_event_is_a_row_with_its_flat_line_and_its_payload(writer: Writer) -> None:
     event = Tasted(dish="soup", scope=Scope(session="s", component="brain", user="ann", chat="c"))
 
     assert land(writer, batch_of(event), lane="sqlite") == 1
@@ -56,7 +51,7 @@ def test_an_event_is_a_row_with_its_flat_line_and_its_payload(writer: SqliteWrit
     assert row[9].endswith("|event:tasted|brain|dish=soup stars=3")
 
 
-def test_a_cause_does_not_get_into_the_payload(writer: SqliteWriter) -> None:
+def test_a_cause_does_not_get_into_the_payload(writer: Writer) -> None:
     event = Tasted(dish='a,"cause":b', cause="01", scope=Scope(session='x,"cause":null,'))
 
     land(writer, batch_of(event), lane="sqlite")
@@ -65,14 +60,14 @@ def test_a_cause_does_not_get_into_the_payload(writer: SqliteWriter) -> None:
     assert row == ('{"dish":"a,\\"cause\\":b","stars":3}',)
 
 
-def test_the_cursor_moves_with_the_rows(writer: SqliteWriter) -> None:
+def test_the_cursor_moves_with_the_rows(writer: Writer) -> None:
     land(writer, batch_of(Tasted(dish="a"), upto=1), lane="sqlite")
     land(writer, batch_of(Tasted(dish="b"), upto=2), lane="sqlite")
 
     assert read_cursor(writer, "sqlite") == {"w1": Place("s1", 2)}
 
 
-def test_a_batch_that_comes_twice_lands_once(writer: SqliteWriter) -> None:
+def test_a_batch_that_comes_twice_lands_once(writer: Writer) -> None:
     first, second, third = (Tasted(dish=dish) for dish in "abc")
 
     land(writer, batch_of(first, second), lane="sqlite")
@@ -85,9 +80,7 @@ def test_a_batch_that_comes_twice_lands_once(writer: SqliteWriter) -> None:
     ]
 
 
-def test_a_batch_that_fails_leaves_nothing(
-    writer: SqliteWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_fails_leaves_nothing(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("disk")
 
@@ -98,7 +91,7 @@ def test_a_batch_that_fails_leaves_nothing(
     assert writer.rows("SELECT count(*) FROM events") == [(0,)]
 
 
-def test_what_lands_is_what_the_journal_says(writer: SqliteWriter) -> None:
+def test_what_lands_is_what_the_journal_says(writer: Writer) -> None:
     """An object in memory may hold what its line does not."""
     event = ToolStarted(trace="t", name="look", input={"path": Path("a/b")})
 
@@ -108,7 +101,7 @@ def test_what_lands_is_what_the_journal_says(writer: SqliteWriter) -> None:
     assert row[0].startswith('{"trace":"t","name":"look","input":{"path":"a/b"}')
 
 
-def test_an_unknown_kind_lands_with_its_payload(writer: SqliteWriter) -> None:
+def test_an_unknown_kind_lands_with_its_payload(writer: Writer) -> None:
     line = b'{"kind":"moon:rise","id":"1","ts":"2026-01-02T03:04:05Z","scope":{},"far":[1,2]}'
 
     land(writer, Batch(lines=[line], events=[decode(line)]), lane="sqlite")

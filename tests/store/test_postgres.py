@@ -1,0 +1,81 @@
+"""What only the shared engine does."""
+
+from pathlib import Path
+
+import pytest
+
+from eventbus import Event, EventBus, NamedSink
+from eventbus.errors import StoreUnusable
+from eventbus.event import encode
+from eventbus.sink import Batch, Place, Sink
+from eventbus.store.cursors import read_cursor
+from eventbus.store.landing import land
+from eventbus.store.migrations import migrate
+from eventbus.store.opening import open_store
+from eventbus.store.postgres import PostgresWriter
+from eventbus.testing import check_sink
+from sinks import PostgresSink
+
+pytestmark = pytest.mark.postgres
+
+
+class Tasted(Event, tag="shared:taste"):
+    dish: str
+
+
+def test_the_sink_keeps_the_contract(postgres_url: str) -> None:
+    def make(state: Path) -> Sink:
+        return PostgresSink(url=postgres_url)
+
+    check_sink(make)
+
+
+async def test_two_machines_land_in_one_store(tmp_path: Path, postgres_url: str) -> None:
+    for machine in ("a", "b"):
+        sink = NamedSink(use="postgres", settings={"url": postgres_url})
+        async with EventBus(tmp_path / machine, sinks=[sink]) as bus:
+            await bus.emit(Tasted(dish=machine))
+
+    with open_store(postgres_url) as store:
+        rows = store.rows("SELECT message FROM events ORDER BY id")
+        assert len(read_cursor(store, "postgres")) == 2
+    assert rows == [("dish=a",), ("dish=b",)]
+
+
+def test_a_server_that_went_away_is_found_again(postgres_url: str) -> None:
+    writer = PostgresWriter(postgres_url)
+    migrate(writer)
+    other = PostgresWriter(postgres_url)
+    pid = writer.row("SELECT pg_backend_pid()")
+    assert pid is not None
+    other.rows("SELECT pg_terminate_backend(?)", (pid[0],))
+    batch = Batch(events=[Tasted(dish="soup")], cursor={"w": Place("s", 1)})
+
+    with pytest.raises(Exception, match="terminat"):
+        land(writer, batch, lane="x")
+    land(writer, batch, lane="x")
+
+    assert writer.row("SELECT count(*) FROM events") == (1,)
+    writer.close()
+    other.close()
+
+
+def test_a_nul_is_kept_as_what_it_is_shown_as(postgres_url: str) -> None:
+    writer = PostgresWriter(postgres_url)
+    migrate(writer)
+    event = Tasted(dish="a\x00b")
+
+    land(writer, Batch(events=[event], lines=[encode(event)]), lane="x")
+
+    assert writer.row("SELECT message, kv_json FROM events") == (
+        "dish=a\\u0000b",
+        '{"dish":"a\\u0000b"}',
+    )
+    writer.close()
+
+
+def test_no_server_is_said_without_the_password() -> None:
+    with pytest.raises(
+        StoreUnusable, match=r"cannot reach the store postgresql://ann@127.0.0.1:1/x"
+    ):
+        PostgresWriter("postgresql://ann:secret@127.0.0.1:1/x")
