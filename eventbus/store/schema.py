@@ -1,6 +1,6 @@
 """Every topic of the store, and the tables as this version wants them."""
 
-from eventbus.store import cursors, events
+from eventbus.store import cursors, events, usage
 from eventbus.store.topic import Topic
 
 __all__ = ["TOPICS"]
@@ -8,5 +8,6 @@ __all__ = ["TOPICS"]
 TOPICS: tuple[Topic, ...] = (
     cursors.TOPIC,
     events.TOPIC,
+    usage.TOPIC,
 )
 """In the order in which a batch lands."""
