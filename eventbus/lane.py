@@ -112,14 +112,17 @@ class Lane:
 
     def statistics(self) -> LaneStatistics:
         """The counts now; lag is what is left."""
-        done = self.delivery.delivered + self.delivery.dead + self.filtered + self.pruned
+        # Each is read once: the lane goes on meanwhile, on a thread of its own.
+        delivered, dead = self.delivery.delivered, self.delivery.dead
+        filtered, pruned = self.filtered, self.pruned
+        done = delivered + dead + filtered + pruned
         seen = max(done, self.seen + self.read)
         return LaneStatistics(
             seen=seen,
-            delivered=self.delivery.delivered,
-            filtered=self.filtered,
-            dead=self.delivery.dead,
-            pruned=self.pruned,
+            delivered=delivered,
+            filtered=filtered,
+            dead=dead,
+            pruned=pruned,
             lag=seen - done,
             retries=self.delivery.retries,
             last_error=self.delivery.last_error,

@@ -13,6 +13,9 @@ import pytest
 from eventbus import Batch, Event, EventBus, JournalSettings, Place, Refused, Sink
 from eventbus.delivery import Delivery, Poisoned
 from eventbus.event import decode
+from eventbus.kinds import KindFilter
+from eventbus.lane import Lane
+from eventbus.sink import Home
 from eventbus.testing import FaultyDisk
 from sinks.memory import MemorySink
 from tests.letters import (
@@ -462,6 +465,37 @@ def test_one_lanes_trouble_is_its_own(tmp_path: Path) -> None:
         assert eventually(lambda: len(well.events) == 20_000)
 
     assert numbers(well) == list(range(20_000))
+
+
+# --- counts ---------------------------------------------------------------------------------
+
+
+class Busy(Lane):
+    """Does one more of each whenever it is asked for its counts."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name in ("filtered", "pruned", "read"):
+            setattr(self, name, value + 1)
+        return value
+
+
+def test_the_counts_of_a_lane_add_up_while_it_goes_on() -> None:
+    lane = Busy(
+        "busy",
+        MemorySink(),
+        wanted=KindFilter(None),
+        home=Home(None),
+        begin=lambda told: pytest.fail("nothing is to be served"),
+        say_gap=lambda name, reason, number: None,
+    )
+
+    for _ in range(3):
+        told = lane.statistics()
+
+        parts = (told.delivered, told.filtered, told.dead, told.pruned, told.lag)
+        assert told.seen == sum(parts)
+        assert min(parts) >= 0
 
 
 # --- what is read back --------------------------------------------------------------------
