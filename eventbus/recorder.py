@@ -3,6 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Literal, Self
@@ -99,7 +100,8 @@ class Recorder:
         if self._is_resident and not self.bus.is_resident:
             self._refuse_a_second()
         if self.bus.is_resident:
-            say_resident(self.settings.state)
+            with suppress(OSError):  # a full disk, say; the lock is what counts
+                say_resident(self.settings.state)
         self.bus.emit_nowait(AppStarted(version=package_version(), pid=os.getpid()))
         loop = app_loop()
         if loop is not None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from pathlib import Path
@@ -141,13 +142,13 @@ def test_a_recorder_can_be_made_where_no_loop_runs(tmp_path: Path) -> None:
 async def test_a_start_that_fails_half_way_leaves_nothing_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(state: Path) -> None:
-        raise OSError(28, "No space left on device")
+    def broken(state: Path) -> None:
+        raise RuntimeError("broken half way")
 
-    monkeypatch.setattr("eventbus.recorder.say_resident", full)
+    monkeypatch.setattr("eventbus.recorder.say_resident", broken)
     recorder = Recorder(settings_in(tmp_path), resident=True)
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(RuntimeError, match="broken half way"):
         async with recorder:
             pass
 
@@ -167,6 +168,20 @@ async def test_a_second_resident_is_refused_and_told_who_is(tmp_path: Path) -> N
                 pass
 
     assert resident_of(settings.state) is None
+
+
+async def test_a_resident_starts_though_the_disk_has_no_room_for_its_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(state: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("eventbus.recorder.say_resident", full)
+    settings = settings_in(tmp_path)
+
+    async with Recorder(settings, resident=True) as recorder:
+        assert recorder.bus.is_resident
+        assert str(resident_of(settings.state)) == "another process"
 
 
 async def test_a_resident_serves_what_others_emit(tmp_path: Path) -> None:
