@@ -7,6 +7,7 @@ back, a failed sync moves the unsynced bytes to a new segment, and so does a
 segment that somebody deleted, renamed, replaced, cut or grew.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,13 +25,15 @@ from eventbus.inherit import Taken, inherit
 from eventbus.meddling import change_of, cut_to_what_they_left
 from eventbus.naming import make_segment, sweep
 from eventbus.pruning import prune_journal
-from eventbus.segment import Move, Segment
+from eventbus.segment import NOWHERE, Move, Segment
 from eventbus.sink import Place
 
 __all__ = ["Journal", "JournalSettings"]
 
 UNSYNCED_MOST = 32 * 1024 * 1024
 """Bytes kept in memory until they are synced, in case the sync fails."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk says that may take more by and by; a journal waits for that."""
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +74,14 @@ class Journal:
         """Where what has left its segment stands now."""
         self.mended: list[Event] = []
         """What was done to a segment by others, to be told in the stream."""
+        self.trouble: str | None = None
+        """What the disk said where it had no room for the journal to begin."""
         self._state = state
         self._clock = clock
         self._disk = disk
         self._fd = -1
+        self._is_waiting = False
+        """True while there was no room yet to begin."""
         self._synced_size = 0
         self._opening_size = 0
         """Bytes of the segment's first record, where this run wrote it."""
@@ -94,33 +101,56 @@ class Journal:
     # --- opening -----------------------------------------------------------
 
     def open(self) -> list[Event]:
-        """Repair what dead writers left, take a segment; say what was repaired."""
+        """Repair what dead writers left, take a segment; say what was repaired.
+
+        On a disk that is full it begins with the first write that finds room.
+        """
         try:
-            return self._open()
+            self._open()
         except OSError as error:
             self.abandon()
-            raise StateUnusable(
-                f"cannot open the journal in {self.directory}: {error.strerror or error};"
-                " give a directory that can be written, or None to keep nothing"
-            ) from error
+            if error.errno not in NO_ROOM:
+                raise StateUnusable(
+                    f"cannot open the journal in {self.directory}: {error.strerror or error};"
+                    " give a directory that can be written, or None to keep nothing"
+                ) from error
+            self._wait_for_room(error)
+        recovered, self.mended = self.mended, []
+        return recovered
 
-    def _open(self) -> list[Event]:
-        for path in (self._state, self.directory, self._state / "run"):
-            self._disk.make_directory(path)
+    def _open(self) -> None:
+        self._make_directories()
         sweep(self.directory, self._disk)
-        taken, recovered = inherit(
+        taken, self.mended = inherit(
             self.directory,
             size_below=self.settings.segment_bytes,
             day=self._clock.now().date(),
             disk=self._disk,
         )
         if taken is None:
-            self.writer = os.urandom(4).hex()
+            self.writer = _new_name()
             self._begin_segment(previous=None, previous_end=None)
         else:
             self._take(taken)
             self.append([self._opening_line(self.records, None, None)], 1)
-        return recovered
+
+    def _make_directories(self) -> None:
+        for path in (self._state, self._state / "run", self.directory):
+            self._disk.make_directory(path)
+
+    def _wait_for_room(self, error: OSError) -> None:
+        """Be a writer that has written nothing yet; one taken up is left as it was."""
+        self.writer, self.segment = _new_name(), None
+        self.size = self._synced_size = self.records = self._synced_records = 0
+        self._spoiled = False
+        self._is_waiting, self.trouble = True, str(error)
+
+    def _begin_late(self) -> None:
+        """Begin, or raise while there is still no room."""
+        self._make_directories()
+        place = self._begin_segment(previous=None, previous_end=None)
+        self.moves.append(Move(NOWHERE, place, is_all=True))
+        self._is_waiting, self.trouble = False, None
 
     def _take(self, taken: Taken) -> None:
         """Go on in a segment that ended well."""
@@ -198,6 +228,8 @@ class Journal:
 
     def make_ready(self) -> None:
         """Mend what an earlier failure left, or raise."""
+        if self._is_waiting:
+            self._begin_late()
         if self._sync_failed:
             self._move_unsynced()
         if self._spoiled:
@@ -305,8 +337,11 @@ class Journal:
         """Begin a new segment if somebody touched this one; True if so.
 
         What was written since the last sync goes along; before that, it is
-        as they left it.
+        as they left it. One that could not begin yet tries to.
         """
+        if self._is_waiting:
+            self._begin_late()
+            return True
         old, synced_size, left = self._held, self._synced_size, 0
         change = change_of(self._fd, old, None if self._spoiled else self.size, self._disk)
         if change is None:
@@ -334,6 +369,8 @@ class Journal:
 
     def roll_if_due(self) -> bool:
         """Begin the next segment when this one is full or its day is over; True if so."""
+        if self._is_waiting:
+            return False
         full = self.size >= self.settings.segment_bytes
         is_due = full or self._held.day < self._clock.now().date()
         if is_due:
@@ -355,6 +392,8 @@ class Journal:
 
     def end(self, dropped: dict[str, int]) -> None:
         """Say that this run ended well, sync, and let the segment go."""
+        if self._is_waiting:  # nothing of it is there
+            return
         try:
             self.look()
             for event in self.mended:
@@ -370,6 +409,7 @@ class Journal:
         self._let_go()
 
     def _let_go(self) -> None:
+        self._is_waiting = False
         fd, self._fd = self._fd, -1
         if fd >= 0:
             with suppress(OSError):
@@ -384,7 +424,13 @@ class Journal:
     @property
     def place(self) -> Place:
         """Where the next record will begin."""
+        if self._is_waiting:
+            return NOWHERE
         return Place(self._held.name, self.size)
+
+
+def _new_name() -> str:
+    return os.urandom(4).hex()
 
 
 def _rest(blobs: Sequence[bytes], done: int) -> list[bytes]:

@@ -20,6 +20,7 @@ from eventbus.lane import Lane, LaneStatistics, read_cursor
 from eventbus.lanemaking import LaneMaker, Standing
 from eventbus.loopthread import LoopThread
 from eventbus.reaching import Reaching
+from eventbus.segment import NOWHERE
 from eventbus.sink import Cursor, NamedSink, Place, Sink, find_sink
 from eventbus.stretch import Stretch
 from eventbus.wish import LaneWish
@@ -358,6 +359,8 @@ class LaneLoop:
             return True
         if name in self.claims.held:
             return False
+        if place == NOWHERE:  # nothing was written
+            return True
         done = read_cursor(self._make.cursor_path(name), self._disk).get(self.standing.writer)
         return done is not None and done >= place
 

@@ -10,7 +10,10 @@ import msgspec
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.sink import Place
 
-__all__ = ["Move", "Segment", "segments_by_writer", "segments_in"]
+__all__ = ["NOWHERE", "Move", "Segment", "segments_by_writer", "segments_in"]
+
+NOWHERE = Place("", 0)
+"""Before the first segment of a writer that could not begin one yet."""
 
 _START = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"(\d{8}T\d{12})-([0-9a-f]{8})\.jsonl")

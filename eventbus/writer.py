@@ -59,7 +59,7 @@ class Writer:
         self.synced = 0
         self.unkept = 0
         """Events given up at the end because the disk refused."""
-        self.trouble: str | None = None
+        self.trouble = journal.trouble if journal is not None else None
         """What the disk last said, while it refuses."""
         self.finished = threading.Event()
         self.counts = threading.Lock()
@@ -353,9 +353,10 @@ class Writer:
         """See now and then what became of the segment while there is nothing to sync."""
         if now < self._look_due:
             return
+        self._look_due = now + LOOK_EVERY
         try:
             if journal.look():
-                self._sync_due = now
+                self._sync_due, self.trouble = now, None
             self._tell_mended(journal)
         except OSError as error:
             self.trouble = str(error)

@@ -1,5 +1,6 @@
 """The writing side of the journal: segments begun, appended, synced, rolled, taken again."""
 
+import errno
 import os
 import stat
 from datetime import timedelta
@@ -12,7 +13,7 @@ from eventbus import EventBus, JournalSettings, StateUnusable, read_journal
 from eventbus.event import encode
 from eventbus.events.bus import BusEnded, BusOpened, Recovered
 from eventbus.journal import Journal
-from eventbus.segment import segments_in
+from eventbus.segment import NOWHERE, segments_in
 from eventbus.sink import Place
 from eventbus.testing import FakeClock, FaultyDisk
 from tests.letters import letters, numbers, segment_paths
@@ -133,16 +134,64 @@ def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "state", JournalSettings()).open()
 
 
-def test_a_full_disk_at_the_start_is_told_and_leaves_nothing_open(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_at_the_start_is_waited_for(tmp_path: Path) -> None:
     disk = FaultyDisk()
-    disk.fail("write", for_good=True, error=28)
+    disk.fail("write", for_good=True, error=errno.ENOSPC)
     before = len(os.listdir("/proc/self/fd"))
+    journal = Journal(tmp_path, JournalSettings(), disk=disk)
 
-    with pytest.raises(StateUnusable, match="No space left"):
-        Journal(tmp_path, JournalSettings(), disk=disk).open()
+    journal.open()
 
+    assert "No space left" in str(journal.trouble)
+    assert journal.place == NOWHERE
     assert len(os.listdir("/proc/self/fd")) == before
     assert segment_paths(tmp_path) == []
+    with pytest.raises(OSError, match="No space left"):
+        journal.append(lines(1), 1)
+    disk.heal()
+    begun = journal.append(lines(1), 1)
+    journal.end({})
+    assert journal.trouble is None
+    assert journal.moves[0].applied(NOWHERE) == begun
+    assert kept(tmp_path) == [0]
+
+
+def test_one_that_never_finds_room_leaves_nothing_when_it_ends(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    disk.fail("write", for_good=True, error=errno.EDQUOT)
+    journal = Journal(tmp_path, JournalSettings(), disk=disk)
+    journal.open()
+
+    journal.end({})
+
+    assert segment_paths(tmp_path) == []
+
+
+def test_a_segment_that_could_not_be_taken_up_stays_as_it_ended(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    journal.append(lines(1), 1)
+    journal.end({})
+    ended = segment_paths(tmp_path)[0].read_bytes()
+    disk = FaultyDisk()
+    disk.fail("writev", error=errno.ENOSPC)
+
+    late = Journal(tmp_path, JournalSettings(), disk=disk)
+    late.open()
+    late.append(lines(1, 1), 1)
+    late.end({})
+
+    assert [path.read_bytes() == ended for path in segment_paths(tmp_path)] == [True, False]
+    assert late.writer != journal.writer
+    assert kept(tmp_path) == [0, 1]
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS, errno.EIO])
+def test_what_no_waiting_mends_is_refused_at_once(tmp_path: Path, error: int) -> None:
+    disk = FaultyDisk()
+    disk.fail("open", for_good=True, error=error)
+
+    with pytest.raises(StateUnusable, match="give a directory"):
+        Journal(tmp_path, JournalSettings(), disk=disk).open()
 
 
 # --- writing -----------------------------------------------------------------------
