@@ -10,7 +10,7 @@ from eventbus.sink import Batch, Cursor, Home, Sink
 from eventbus.sinkthread import SinkThread
 from eventbus.store.cursors import read_cursor
 from eventbus.store.engine import Writer
-from eventbus.store.landing import land
+from eventbus.store.landing import land, tend
 
 __all__ = ["StoreSink"]
 
@@ -56,7 +56,8 @@ class StoreSink(Sink):
         await self._call(lambda writer: land(writer, batch, lane=self._home.lane))
 
     async def tick(self, now: datetime) -> None:
-        """Look after the database."""
+        """Do what was left for later, and look after the database."""
+        await self._call(tend)
         await self._call(lambda writer: self.tend(writer, now))
 
     async def sync(self) -> None:

@@ -11,7 +11,7 @@ from eventbus.store.events import Lined, land_lines
 from eventbus.store.schema import TOPICS
 from eventbus.store.topic import Topic
 
-__all__ = ["land"]
+__all__ = ["land", "tend"]
 
 
 def _topics_by_class() -> dict[type[Event], tuple[Topic, ...]]:
@@ -40,6 +40,13 @@ def land(writer: Writer, batch: Batch, *, lane: str) -> int:
             topic.land(writer, events)
         keep_cursor(writer, lane, batch.cursor)
     return len(new)
+
+
+def tend(writer: Writer) -> None:
+    """Do what topics leave for the time between batches."""
+    for topic in TOPICS:
+        if topic.tend is not None:
+            topic.tend(writer)
 
 
 def _lined(lines: Sequence[bytes]) -> list[Lined]:

@@ -24,6 +24,8 @@ def _first_tables(writer: Writer) -> None:
     for topic in TOPICS:
         for statement in topic.tables:
             writer.run(writer.dialect.spell(statement))
+        for statement in getattr(topic, writer.dialect.name):
+            writer.run(statement)
 
 
 MIGRATIONS: tuple[Migration, ...] = (Migration("the tables of 0.1", _first_tables),)

@@ -1,6 +1,6 @@
 """Every topic of the store, and the tables as this version wants them."""
 
-from eventbus.store import cursors, events, usage
+from eventbus.store import cursors, events, search, usage
 from eventbus.store.topic import Topic
 
 __all__ = ["TOPICS"]
@@ -9,5 +9,6 @@ TOPICS: tuple[Topic, ...] = (
     cursors.TOPIC,
     events.TOPIC,
     usage.TOPIC,
+    search.TOPIC,
 )
 """In the order in which a batch lands."""

@@ -24,11 +24,17 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """One topic: the file named after it says what it holds."""
 
     name: str
-    tables: tuple[str, ...]
+    tables: tuple[str, ...] = ()
     """`CREATE TABLE` and `CREATE INDEX` statements, with a `Dialect`'s words in braces."""
+    sqlite: tuple[str, ...] = ()
+    """What SQLite alone is told besides."""
+    postgres: tuple[str, ...] = ()
+    """What PostgreSQL alone is told besides."""
     events: tuple[type[Event], ...] = ()
     """The classes whose events land here, subclasses not included."""
     land: Land | None = None
+    tend: Callable[[Writer], None] | None = None
+    """What is to be done between batches, in small portions."""
 
 
 def session_of(event: Event) -> str | None:
