@@ -68,10 +68,12 @@ surface:  ## write down the public surface anew, for review in the diff
 	@$(SETUP) test
 	$(PY) -m scripts.surface > tests/surface.txt
 
-pages: surface  ## generate docs/events.md, cli.md, reliability.md and the public surface anew
+pages: surface  ## generate docs/events.md, cli.md, reliability.md, prices.json and the public surface anew
 	$(PY) -m scripts.generate_events_page > docs/events.md
 	$(PY) -m scripts.generate_cli_page
 	$(PY) -m scripts.generate_reliability_page
+	$(PY) -m scripts.generate_prices > eventbus/prices.json.new
+	mv eventbus/prices.json.new eventbus/prices.json
 
 bench:  ## python -m benchmarks (ARGS="emit --json out.json")
 	@$(SETUP) bench

@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 20.0
 """Seconds until a recorder must have begun its journal, or have ended."""
 
+ASK_A_PRICE = "from eventbus.prices import price_of; print(price_of('gpt-5').id)"
+"""The prices are data beside the code, and have to be in the wheel."""
+
 
 def main() -> None:
     """Build, install, ask, record; say what was done."""
@@ -24,6 +27,7 @@ def main() -> None:
         for words in (["version"], ["sinks"]):
             run(commands / "eventbus", *words, cwd=elsewhere)
         run(commands / "python", "-m", "eventbus", "version", cwd=elsewhere)
+        run(commands / "python", "-c", ASK_A_PRICE, cwd=elsewhere)
         record(commands / "eventbus", elsewhere)
     print(f"{wheel.name} installs into an empty environment and records from there")
 
