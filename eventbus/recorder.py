@@ -17,6 +17,7 @@ from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import SettingsError, StateUnusable
 from eventbus.events.app import AppStarted, AppStopped
 from eventbus.events.error import ErrorRaised, ReloadFailed
+from eventbus.prices import use_prices
 from eventbus.producers.heartbeat import Heartbeat
 from eventbus.residence import resident_of, say_resident
 from eventbus.settings import Settings, check_sinks, load_settings
@@ -84,6 +85,8 @@ class Recorder:
 
     async def __aenter__(self) -> Self:
         check_sinks(self.settings)
+        if self.settings.prices:
+            use_prices(self.settings.prices)
         if self._is_resident:
             self._refuse_a_second()
         self.bus.open()
@@ -201,6 +204,8 @@ class Recorder:
             self.heartbeat.use(before.heartbeat)
             raise
         self.bus.use_journal_settings(wanted.journal)
+        if wanted.prices != before.prices:
+            use_prices(wanted.prices)
         self.settings = wanted
 
     async def _change_lanes(self, before: Settings, wanted: Settings) -> None:

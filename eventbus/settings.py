@@ -11,6 +11,7 @@ import msgspec
 from eventbus.errors import DefinitionError, SettingsError, SinkNotFound
 from eventbus.journal import JournalSettings
 from eventbus.kinds import KindFilter
+from eventbus.prices import OwnPrice, PriceTable
 from eventbus.producers.schedule import HeartbeatSettings, JobSettings, jobs_of
 from eventbus.sink import NamedSink, find_sink, installed_sinks
 from eventbus.sources import (
@@ -67,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `[sinks.NAME]` says, by lane."""
     journal: JournalSettings = JournalSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    prices: dict[str, OwnPrice] = {}
+    """What `[prices.MODEL]` and `[prices."provider/model"]` say."""
     disabled: bool = False
     """True when `EVENTBUS_DISABLED` turns every emit into nothing."""
     file: Path | None = None
@@ -122,7 +125,7 @@ def _lanes_of(said: Table) -> tuple[str, ...]:
 
 
 def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[str]) -> Settings:
-    allowed = ("state", "store", "lanes", "sinks", "journal", "heartbeat")
+    allowed = ("state", "store", "lanes", "sinks", "journal", "heartbeat", "prices")
     variables = ("disabled", "config")
     for key, said in table.items():
         if key not in (*allowed, *variables) or (key in variables and not _is_variable(said)):
@@ -138,6 +141,7 @@ def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[s
         sinks={name: sink for name, (sink, _) in sinks.items()},
         journal=fill(JournalSettings, table_in(table, "journal"), "journal"),
         heartbeat=_heartbeat(table_in(table, "heartbeat")),
+        prices=_prices(table_in(table, "prices")),
         disabled=_is_true(table.get("disabled")),
         file=file,
         origins={".".join(path): said.origin for path, said in leaves(table)},
@@ -256,6 +260,14 @@ def _job(table: Table, name: str) -> JobSettings:
     return fill(JobSettings, table, f"heartbeat.jobs.{name}")
 
 
+def _prices(table: Table) -> dict[str, OwnPrice]:
+    said = {
+        name: fill(OwnPrice, table_in(table, name, "prices."), f"prices.{name}") for name in table
+    }
+    PriceTable(said)  # says what is wrong with a price
+    return said
+
+
 def check_sinks(settings: Settings) -> None:
     """Make each sink once; what is wrong with its settings is named by its path."""
     installed = installed_sinks()
@@ -311,10 +323,16 @@ def effective(settings: Settings) -> Iterator[Effective]:
         "disabled": settings.disabled,
         "journal": msgspec.to_builtins(settings.journal),
         "heartbeat": msgspec.to_builtins(settings.heartbeat),
+        "prices": {name: _without_none(price) for name, price in settings.prices.items()},
         "sinks": {name: _said_of(sink) for name, sink in settings.sinks.items()},
     }
     for path, value in _flat(values):
         yield Effective(path, value, settings.origins.get(path, DEFAULT_ORIGIN))
+
+
+def _without_none(price: OwnPrice) -> dict[str, Any]:
+    said = msgspec.to_builtins(price)
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _said_of(sink: NamedSink) -> dict[str, Any]:

@@ -110,9 +110,13 @@ class Standby:
 
 def _open_bus() -> EventBus:
     """A bus with the two lanes of a log, as the settings have them."""
-    from eventbus.settings import load_settings  # only whoever has no bus needs it
+    # Only whoever has no bus needs these.
+    from eventbus.prices import use_prices
+    from eventbus.settings import load_settings
 
     settings = load_settings()
+    if settings.prices:
+        use_prices(settings.prices)
     sinks = [sink for sink in settings.named_sinks if sink.lane in LANES]
     bus = EventBus(settings.state, sinks=sinks, journal=settings.journal)
     return bus.__enter__()  # closed at exit, as every bus that is forgotten

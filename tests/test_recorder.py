@@ -13,6 +13,7 @@ from eventbus.errors import SettingsError, StateUnusable
 from eventbus.event import Event
 from eventbus.events import AppStarted, AppStopped, Beat, ErrorRaised, LogLine, ReloadFailed
 from eventbus.journal import JournalSettings
+from eventbus.prices import price_of, use_prices
 from eventbus.producers.schedule import HeartbeatSettings, JobSettings
 from eventbus.recorder import Recorder, package_version
 from eventbus.replay import read_journal
@@ -328,3 +329,20 @@ async def test_nothing_is_recorded_while_it_is_disabled(
         recorder.bus.emit_nowait(LogLine(event_type="a:b"))
 
     assert not (tmp_path / ".state").exists()
+
+
+async def test_its_prices_hold_in_this_process_and_a_reload_changes_them(tmp_path: Path) -> None:
+    toml = "[prices.mine]\ninput = {}\noutput = 1"
+
+    def rate() -> int:
+        price = price_of("mine")
+        return price.base.input_uncached if price is not None else -1
+
+    try:
+        async with Recorder(settings_in(tmp_path, toml.format(1))) as recorder:
+            assert rate() == 1_000_000
+
+            assert await recorder.reload(settings_in(tmp_path, toml.format(2))) is None
+            assert rate() == 2_000_000
+    finally:
+        use_prices({})

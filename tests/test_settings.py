@@ -1,9 +1,11 @@
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from eventbus.errors import SettingsError
+from eventbus.prices import OwnPrice
 from eventbus.settings import DEFAULT_LANES, Settings, effective, load_settings
 from eventbus.sink import NamedSink
 from eventbus.sources import Said
@@ -141,6 +143,21 @@ def test_sizes_and_durations_are_read_as_people_write_them(tmp_path: Path) -> No
             r"no setting 'heartbeat.jobs.a.when' \(eventbus.toml:2\); allowed in",
         ),
         ("[cost_limits]\ndaily = 1", "no setting 'cost_limits'; allowed:"),
+        ("[prices.x]\ninput = 1", "prices.x has no output; it needs input and output, in dollars"),
+        (
+            "[prices.x]\ninput = -1\noutput = 1",
+            "prices.x.input cannot be -1; it is dollars from 0 on",
+        ),
+        (
+            '[prices.x]\ninput = "1"\noutput = 1',
+            r"prices.x.input cannot be '1' \(eventbus.toml:2\): expected `int | float | null`",
+        ),
+        (
+            "[prices.gpt-4.1]\ninput = 1\noutput = 1",
+            r"no setting 'prices.gpt-4.1'; allowed in \[prices.gpt-4\]: cache_read,",
+        ),
+        ("prices = 3", r"prices cannot be 3 \(eventbus.toml:1\); it is a table \[prices\]"),
+        ("[prices]\nx = 3", r"prices.x cannot be 3 \(eventbus.toml:2\); it is a table"),
         ("disabled = true", r"no setting 'disabled' \(eventbus.toml:1\)"),
         (
             '[journal]\nkeep_days = "soon"',
@@ -299,3 +316,31 @@ def test_a_store_that_is_no_address_is_refused(tmp_path: Path) -> None:
 def test_the_store_is_beside_the_journal_unless_said(tmp_path: Path) -> None:
     assert load(tmp_path).where_store == str(tmp_path / ".state")
     assert load(tmp_path, 'store = "sqlite"').lanes == DEFAULT_LANES
+
+
+def test_prices_are_read_with_the_day_they_begin(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        """
+        [prices."ollama/*"]
+        input = 0
+        output = 0
+        [prices."gpt-4.1"]
+        input = 1.5
+        output = 6
+        since = 2026-12-01
+        """,
+    )
+
+    assert settings.prices == {
+        "ollama/*": OwnPrice(input=0, output=0),
+        "gpt-4.1": OwnPrice(input=1.5, output=6, since=date(2026, 12, 1)),
+    }
+    shown = {value.path: value.value for value in effective(settings) if "prices" in value.path}
+    assert shown == {
+        "prices.ollama/*.input": 0,
+        "prices.ollama/*.output": 0,
+        "prices.gpt-4.1.input": 1.5,
+        "prices.gpt-4.1.output": 6,
+        "prices.gpt-4.1.since": "2026-12-01",
+    }
