@@ -1,5 +1,6 @@
 """An async event bus with pluggable sinks: the flight recorder for AI agents."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from eventbus import outlet
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         rotate_log,
         set_session,
     )
+    from eventbus.store.relevance import RelevanceIndex
 
 __all__ = [
     "Batch",
@@ -49,6 +51,7 @@ __all__ = [
     "NotKept",
     "Place",
     "Refused",
+    "RelevanceIndex",
     "Report",
     "Scope",
     "SettingsError",
@@ -71,19 +74,19 @@ __all__ = [
     "set_session",
 ]
 
-_FLAT = frozenset(
-    {
-        "flat_log_path",
-        "get_log_text",
-        "get_session",
-        "log_error",
-        "log_event",
-        "logged",
-        "read_log",
-        "rotate_log",
-        "set_session",
-    }
+_FLAT = (
+    "flat_log_path",
+    "get_log_text",
+    "get_session",
+    "log_error",
+    "log_event",
+    "logged",
+    "read_log",
+    "rotate_log",
+    "set_session",
 )
+_LATER = {**dict.fromkeys(_FLAT, "eventbus.flat"), "RelevanceIndex": "eventbus.store.relevance"}
+"""Names that are loaded when they are first asked for, with their homes."""
 
 
 def _standby() -> outlet.Reserve:
@@ -96,9 +99,7 @@ outlet.reserve(_standby)
 
 
 def __getattr__(name: str) -> Any:
-    """The flat log, loaded when it is first asked for."""
-    if name not in _FLAT:
+    """What emitting does not need, loaded when it is first asked for."""
+    if name not in _LATER:
         raise AttributeError(f"module 'eventbus' has no attribute {name!r}")
-    from eventbus import flat
-
-    return getattr(flat, name)
+    return getattr(import_module(_LATER[name]), name)
