@@ -19,6 +19,7 @@ from eventbus.event import Event
 from eventbus.events import RelevanceCacheHit, RelevanceScored
 from eventbus.store import document_keys, ranking, relevance, score_cache
 from eventbus.store.document_keys import key_texts, words_of
+from eventbus.store.embedding import small_model
 from eventbus.store.ranking import Words
 from eventbus.testing import FaultyDisk
 from tests.store.labelled import DOCUMENT, TEXTS
@@ -658,3 +659,19 @@ def test_another_model_is_scored_anew(document: Path) -> None:
 def test_what_is_no_model_is_refused(vectors: list[list[float]], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         RelevanceIndex({"a": 1, "b": 2}, embed=constantly(*vectors))
+
+
+def test_the_small_model_knows_what_words_alone_do_not() -> None:
+    pytest.importorskip("wordllama", reason="the extra `embed` is not installed")
+    index = RelevanceIndex(DOCUMENT, embed=small_model())
+
+    assert firsts(index) == len(TEXTS)
+
+
+def test_without_the_extra_a_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+
+    with pytest.raises(SettingsError, match=r"install eventbus-recorder\[embed\]"):
+        small_model()
