@@ -229,6 +229,7 @@ class EventBus(Intake):
                 unkept=writer.unkept,
                 unsynced_bytes=journal.unsynced_bytes if journal is not None else 0,
                 trouble=writer.trouble,
+                refusals=writer.refusals,
                 lanes=lanes,
             )
 

@@ -23,6 +23,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     unsynced_bytes: int
     trouble: str | None
     """What the disk last said, while it refuses."""
+    refusals: int
+    """How often a write, a sync or a new segment had to be tried again."""
     lanes: dict[str, Any]
     """`LaneStatistics` by lane."""
 
@@ -63,6 +65,7 @@ def count(
     unkept: int,
     unsynced_bytes: int = 0,
     trouble: str | None = None,
+    refusals: int = 0,
     lanes: dict[str, Any] | None = None,
 ) -> Statistics:
     dropped = inbox.dropped.totals()
@@ -77,6 +80,7 @@ def count(
         synced=synced,
         unsynced_bytes=unsynced_bytes,
         trouble=trouble,
+        refusals=refusals,
         lanes=lanes or {},
     )
 

@@ -213,7 +213,7 @@ class Journal:
         size = sum(map(len, blobs))
         try:
             self._write(blobs, size)
-        except OSError:
+        except BaseException:  # out of memory, say, with some of it written
             self._roll_back()
             raise
         place = self.place
@@ -288,7 +288,7 @@ class Journal:
     def _sync_or_move(self) -> None:
         try:
             self._disk.sync(self._fd)
-        except OSError:
+        except Exception:  # noqa: BLE001  whatever it was, nobody can say they are safe
             self._sync_failed = self._is_suspect = True
             self._move_unsynced()
             self._try_a_sync()
@@ -310,7 +310,7 @@ class Journal:
     def _sync_moved(self) -> None:
         try:
             self._disk.sync(self._fd)
-        except OSError:
+        except BaseException:
             self._sync_failed = True
             raise
 

@@ -31,7 +31,7 @@ def _try_to_make(made: Segment, blobs: list[bytes], disk: Disk) -> int:
             raise FileNotFoundError(errno.ENOENT, "another process sweeps it", str(beside))
         disk.write_all(fd, b"".join(blobs))
         disk.rename(beside, made.path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             disk.close(fd)
         for path in (beside, made.path):  # a rename may be done, and fail all the same

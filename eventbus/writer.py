@@ -61,6 +61,8 @@ class Writer:
         """Events given up at the end because the disk refused."""
         self.trouble = journal.trouble if journal is not None else None
         """What the disk last said, while it refuses."""
+        self.refusals = 0
+        """How often a write, a sync or a new segment had to be tried again."""
         self.finished = threading.Event()
         self.counts = threading.Lock()
         """Held while events move from one count to another; never by an emit."""
@@ -143,8 +145,8 @@ class Writer:
             journal.end(self.inbox.dropped.totals())
             self.synced = self.written + self.poison
             settle(self._sync_wanted, None)
-        except OSError as error:
-            self.trouble = str(error)
+        except Exception as error:  # noqa: BLE001  counted, and told in the report
+            self._note_refusal(error)
             settle(self._sync_wanted, NotKept(f"the last sync failed: {error}"))
         self._sync_wanted = []
 
@@ -182,7 +184,7 @@ class Writer:
         try:
             return self._write_waiting()
         except Exception as error:  # noqa: BLE001  counted as not kept, and told
-            self.trouble = f"{type(error).__name__}: {error}"
+            self.trouble = _named(error)
             with self.counts:
                 self.unkept = self.inbox.taken - self.written - self.poison
             return False
@@ -285,18 +287,23 @@ class Writer:
         pause = FIRST_PAUSE
         while True:
             try:
-                self._append(self.journal, stretches, records)
-            except OSError as error:
-                self.trouble = str(error)
+                place = self.journal.append([stretch.blob for stretch in stretches], records)
+            except Exception as error:  # noqa: BLE001  counted, told, and tried again
+                self._note_refusal(error)
             else:
-                self.trouble = None
+                self._settle_in(stretches, place)
                 return True
             if self._must_give_up(pause):
                 return False
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _append(self, journal: Journal, stretches: list[Stretch], records: int) -> None:
-        place = journal.append([stretch.blob for stretch in stretches], records)
+    def _note_refusal(self, error: Exception) -> None:
+        self.refusals += 1
+        self.trouble = str(error) if isinstance(error, OSError) else _named(error)
+
+    def _settle_in(self, stretches: list[Stretch], place: Place) -> None:
+        """Note where they stand, and when they are to be synced."""
+        self.trouble = None
         self._place(stretches, place, by_count=False)
         if self._sync_due is None:
             self._sync_due = self._clock.monotonic() + self.sync_every
@@ -338,15 +345,15 @@ class Writer:
             return
         try:
             journal.sync()
-            self._sync_due = None
+            self._sync_due = self.trouble = None
             self.synced = self.written + self.poison
             settle(self._sync_wanted, None)
             self._sync_wanted = []
             if journal.roll_if_due():
                 self.inbox.waiting.extend(journal.prune())
             self._tell_mended(journal)
-        except OSError as error:
-            self.trouble = str(error)
+        except Exception as error:  # noqa: BLE001  counted, told, and tried again
+            self._note_refusal(error)
             self._sync_due = self._sync_again_at = self._clock.monotonic() + SYNC_PAUSE
 
     def _look_if_due(self, journal: Journal, now: float) -> None:
@@ -358,13 +365,17 @@ class Writer:
             if journal.look():
                 self._sync_due, self.trouble = now, None
             self._tell_mended(journal)
-        except OSError as error:
-            self.trouble = str(error)
+        except Exception as error:  # noqa: BLE001  counted, told, and tried at the next look
+            self._note_refusal(error)
 
     def _tell_mended(self, journal: Journal) -> None:
         self._look_due = self._clock.monotonic() + LOOK_EVERY
         mended, journal.mended = journal.mended, []
         self.inbox.waiting.extend(mended)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _cut_long_lines(blob: bytes) -> tuple[bytes, bool]:

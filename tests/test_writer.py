@@ -1,7 +1,10 @@
 """The thread between inbox and journal: what it does with what it finds, and when."""
 
+import errno
+import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import msgspec
 import pytest
 
 from eventbus import Event, EventBus, JournalSettings, NotKept, read_journal
+from eventbus.disk import Disk
 from eventbus.events.error import ErrorRaised
 from eventbus.kinds import is_critical
 from eventbus.poison import EVENT_BYTES_MOST
@@ -190,3 +194,88 @@ def test_an_error_nobody_foresaw_does_not_end_it(
     assert kept(tmp_path) == [2]
     assert counts.accepted == 2
     assert counts.written + sum(counts.dropped.values()) == 2
+
+
+class OddDisk(Disk):
+    """Raises where told to what no disk does."""
+
+    def __init__(self) -> None:
+        self.raises: dict[str, Exception] = {}
+
+    def _odd(self, operation: str) -> None:
+        if operation in self.raises:
+            raise self.raises[operation]
+
+    def writev(self, fd: int, buffers: Sequence[bytes]) -> int:
+        if "writev" in self.raises:
+            os.write(fd, b"".join(buffers)[:7])
+        self._odd("writev")
+        return super().writev(fd, buffers)
+
+    def sync(self, fd: int) -> None:
+        self._odd("sync")
+        super().sync(fd)
+
+    def sync_directory(self, path: Path) -> None:
+        self._odd("sync_directory")
+        super().sync_directory(path)
+
+    def status(self, fd: int) -> os.stat_result:
+        self._odd("status")
+        return super().status(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        if source.suffix == ".new":
+            self._odd("rename")
+        super().rename(source, target)
+
+
+@pytest.mark.parametrize("operation", ["writev", "sync", "sync_directory", "status", "rename"])
+@pytest.mark.parametrize("error", [MemoryError("no memory"), RuntimeError("odd"), KeyError("odd")])
+def test_no_error_of_a_write_a_sync_or_a_new_segment_ends_it(
+    tmp_path: Path, operation: str, error: Exception
+) -> None:
+    disk = OddDisk()
+    settings = JournalSettings(segment_bytes=1)  # each sync begins a new one
+
+    with EventBus(tmp_path, disk=disk, journal=settings, serve="never") as bus:
+        bus.emit_nowait(LetterSent(n=0))
+        disk.raises = {operation: error}
+        bus.emit_nowait(LetterSent(n=1))
+        bus.flush_now(until="synced", timeout=0.02)
+        assert eventually(lambda: bus.statistics().refusals)
+        told = str(bus.statistics().trouble)
+        disk.raises = {}
+        bus.emit_nowait(LetterSent(n=2))
+        assert bus.flush_now(until="synced", timeout=PATIENCE).reached
+        counts = bus.statistics()
+
+    assert type(error).__name__ in told
+    assert counts.trouble is None
+    assert (counts.synced, counts.dropped) == (3, {})
+    assert kept(tmp_path) == [0, 1, 2]
+    assert list((tmp_path / "journal").glob("*.new")) == []
+
+
+def test_an_odd_error_at_the_end_is_told(tmp_path: Path) -> None:
+    disk = OddDisk()
+    bus = EventBus(tmp_path, disk=disk, serve="never").open()
+    bus.emit_nowait(LetterSent(n=0))
+    disk.raises = {"sync": MemoryError("no memory")}
+
+    report = bus.close()
+
+    assert report.trouble == "MemoryError: no memory"
+    assert kept(tmp_path) == [0]
+
+
+def test_a_look_that_fails_again_and_again_costs_no_processor_time(tmp_path: Path) -> None:
+    disk = OddDisk()
+
+    with EventBus(tmp_path, disk=disk, serve="never"):
+        disk.raises = {"status": OSError(errno.EIO, "Input/output error")}
+        began = time.process_time()
+        time.sleep(1.2)
+        spent = time.process_time() - began
+
+    assert spent < 0.3
