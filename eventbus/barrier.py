@@ -30,6 +30,7 @@ class Barrier:
         self._until = until
         self._inbox = inbox
         self._writer = writer
+        self._is_in_memory = writer is not None and writer.journal is None
         self._lanes = lanes
         self._clock = clock
         # one that leaves meanwhile has not reached it
@@ -69,9 +70,7 @@ class Barrier:
             self._inbox.ask(self._tickets(self._writer), first)
             self._is_kept = first.wait_here(self._left(deadline)) and first.outcome is None
         if self._lanes is not None and self._lanes.is_running:
-            self._lanes.reach(
-                self._lanes.standing.end, sync=self._until == "synced", tickets=[second]
-            )
+            self._ask_lanes(self._lanes, second)
             if second.wait_here(self._left(deadline)):
                 self._reached = second.outcome
         return self._flushed()
@@ -80,7 +79,7 @@ class Barrier:
         return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
 
     def _tickets(self, writer: Writer) -> list[Ticket]:
-        is_synced = self._until == "synced" and writer.journal is not None
+        is_synced = self._until == "synced" and not self._is_in_memory
         return self._inbox.synced_tickets if is_synced else self._inbox.written_tickets
 
     def _ask_lanes(self, lanes: "LaneLoop", waiter: Ticket) -> None:
@@ -91,5 +90,6 @@ class Barrier:
         if self._until == "synced" or not self._is_kept:  # having it all is not enough
             told = {name: self._reached.get(name, False) for name in told}
         told = {**self._here, **told, **self._reached}
-        is_reached = self._is_kept and all(told.values())
+        is_above_memory = self._until == "synced" and self._is_in_memory
+        is_reached = self._is_kept and all(told.values()) and not is_above_memory
         return Flushed(reached=is_reached, until=self._until, lanes=told)

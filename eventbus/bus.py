@@ -101,7 +101,8 @@ class EventBus(Intake):
     ) -> Flushed:
         """Wait until all that was emitted before is so safe, in the journal and every lane here.
 
-        Returns what is so; with a timeout, also when that is less.
+        Returns what is so; with a timeout, also when that is less. In memory
+        nothing is ever synced.
         """
         check_level(until)
         if self._is_disabled:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eventbus import Batch, EventBus, Sink
+from eventbus import Batch, EventBus, NotKept, Sink
 from eventbus.event import Event
 from eventbus.events.bus import GapLeft
 from eventbus.inbox import AWAIT_ROOM
@@ -219,6 +219,21 @@ def test_one_held_lane_that_drops_does_not_hold_up_another() -> None:
         emit_each(bus, letters(100))
         assert eventually(lambda: len(free.events) == 101)
         sink.gate.open()
+
+
+async def test_nothing_in_memory_is_ever_told_synced() -> None:
+    sink = MemorySink()
+    async with EventBus(None, sinks=[sink]) as bus:
+        with pytest.raises(NotKept, match="keeps nothing on disk"):
+            await bus.emit(LetterSent(n=0), until="synced")
+
+        flushed = [await bus.flush(until="synced"), bus.flush_now(until="synced", timeout=PATIENCE)]
+        plain = await bus.flush()
+
+    assert [one.reached for one in flushed] == [False, False]
+    assert [one.lanes for one in flushed] == [{"memorysink": True}] * 2
+    assert plain.reached
+    assert numbers(sink.events) == [0]
 
 
 def test_two_buses_in_memory_know_nothing_of_each_other() -> None:
