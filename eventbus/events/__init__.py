@@ -14,12 +14,18 @@ from eventbus.events.heartbeat import Beat, CronRan, JobRun
 from eventbus.events.llm import ModelAnswered, ModelAsked, ModelFailed, Usage
 from eventbus.events.log import LogLine, Scalar
 from eventbus.events.relevance import RelevanceCacheHit, RelevanceScored
-from eventbus.events.session import SessionCreated, SessionEnded, SessionResumed, SnapshotSaved
+from eventbus.events.session import (
+    SessionCreated,
+    SessionEnded,
+    SessionResumed,
+    SnapshotDiscarded,
+    SnapshotSaved,
+)
 from eventbus.events.state import StateBootstrapped, StateRead, StateReady, StateWritten
 from eventbus.events.storage import StorageMeasured
 from eventbus.events.system import DiskLow, LogRotated, MemoryHigh
 from eventbus.events.task import Alternative, RouteChosen, TaskFinished, TaskRated
-from eventbus.events.traces import ToolFinished, ToolStarted
+from eventbus.events.traces import ToolFinished, ToolStarted, ToolUpdated
 from eventbus.events.watch import WatchGap
 from eventbus.events.websocket import ViewerJoined, ViewerLeft
 from eventbus.events.worker import WorkerFailed, WorkerFinished
@@ -67,6 +73,7 @@ __all__ = [
     "SessionCreated",
     "SessionEnded",
     "SessionResumed",
+    "SnapshotDiscarded",
     "SnapshotSaved",
     "StateBootstrapped",
     "StateRead",
@@ -79,6 +86,7 @@ __all__ = [
     "ToolErrored",
     "ToolFinished",
     "ToolStarted",
+    "ToolUpdated",
     "TurnTaken",
     "Usage",
     "ValidationFailed",

@@ -4,7 +4,13 @@ from typing import Any
 
 from eventbus.event import Event
 
-__all__ = ["SessionCreated", "SessionEnded", "SessionResumed", "SnapshotSaved"]
+__all__ = [
+    "SessionCreated",
+    "SessionEnded",
+    "SessionResumed",
+    "SnapshotDiscarded",
+    "SnapshotSaved",
+]
 
 
 class SessionCreated(Event, tag="session:create"):
@@ -38,6 +44,12 @@ class SnapshotSaved(Event, tag="session:snapshot"):
     turn_number: int
     state: Any = None
     """Whatever JSON can hold."""
+
+
+class SnapshotDiscarded(Event, tag="session:discard"):
+    """A chat's snapshot is not to be resumed from; one saved later is there again."""
+
+    chat_id: str
 
 
 class SessionResumed(Event, tag="session:resume"):

@@ -165,7 +165,7 @@ def _tokens(pairs: Iterable[tuple[str, Any]]) -> str:
         cls = type(value)
         if cls is str:
             parts.append(key + (_as_json(value) if _is_ambiguous(value) else value))
-        elif value is None:
+        elif value is None or value is msgspec.UNSET:
             continue
         elif cls is int or cls is float:
             parts.append(f"{key}{value}")
