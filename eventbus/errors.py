@@ -10,6 +10,9 @@ EventBusError
 ├── CostLimitReached  a dispatch that a cost limit does not let begin
 ├── CursorRefused     a page cursor that is none of ours (also a ValueError)
 ├── UsageUnreadable   a report of usage that cannot be read (also a ValueError)
+├── TraceUnknown      no tool trace of that id (also a LookupError)
+├── TaskUnknown       no task of that id (also a LookupError)
+├── SnapshotUnknown   no snapshot of that chat (also a LookupError)
 └── NotKept           the level asked for by `until=` was not reached
 """
 
@@ -26,8 +29,11 @@ __all__ = [
     "NotKept",
     "SettingsError",
     "SinkNotFound",
+    "SnapshotUnknown",
     "StateUnusable",
     "StoreUnusable",
+    "TaskUnknown",
+    "TraceUnknown",
     "UsageUnreadable",
 ]
 
@@ -92,6 +98,18 @@ class CursorRefused(EventBusError, ValueError):
 
 class UsageUnreadable(EventBusError, ValueError):
     """A report of what a model call used, that no reader takes."""
+
+
+class TraceUnknown(EventBusError, LookupError):
+    """No tool trace of that id is in the store."""
+
+
+class TaskUnknown(EventBusError, LookupError):
+    """No task of that id is in the store."""
+
+
+class SnapshotUnknown(EventBusError, LookupError):
+    """No snapshot of that chat is in the store."""
 
 
 class NotKept(EventBusError):

@@ -23,6 +23,7 @@ def _topics_by_class() -> dict[type[Event], tuple[Topic, ...]]:
 
 
 _BY_CLASS: Mapping[type[Event], tuple[Topic, ...]] = _topics_by_class()
+_TAKES_EVERY = frozenset(topic.name for topic in TOPICS if topic.takes_every)
 
 
 def land(writer: Writer, batch: Batch, *, lane: str) -> int:
@@ -58,7 +59,7 @@ def _lined(lines: Sequence[bytes]) -> list[Lined]:
 
 def _sorted_by_topic(lined: Sequence[Lined]) -> list[tuple[Topic, list[Event]]]:
     """What each topic is to land, in the topics' order."""
-    by_topic: dict[str, list[Event]] = {}
+    by_topic = {name: [each.event for each in lined] for name in _TAKES_EVERY if lined}
     for each in lined:
         for topic in _BY_CLASS.get(type(each.event), ()):
             by_topic.setdefault(topic.name, []).append(each.event)

@@ -1,6 +1,6 @@
 """Every topic of the store, and the tables as this version wants them."""
 
-from eventbus.store import cursors, events, search, usage
+from eventbus.store import cursors, events, search, sessions, traces, usage
 from eventbus.store.topic import Topic
 
 __all__ = ["TOPICS"]
@@ -10,5 +10,7 @@ TOPICS: tuple[Topic, ...] = (
     events.TOPIC,
     usage.TOPIC,
     search.TOPIC,
+    sessions.TOPIC,
+    traces.TOPIC,
 )
 """In the order in which a batch lands."""

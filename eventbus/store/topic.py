@@ -14,7 +14,22 @@ from eventbus.event import Event
 from eventbus.formats.moment import stamp
 from eventbus.store.engine import Writer
 
-__all__ = ["Land", "Topic", "each_once", "order_key", "session_of", "stamp"]
+__all__ = [
+    "NO_SESSION",
+    "Land",
+    "Topic",
+    "day_of",
+    "each_once",
+    "in_text",
+    "order_key",
+    "session_of",
+    "stamp",
+    "whole",
+]
+
+NO_SESSION = "unknown"
+"""The session of what must have one, where nobody said which."""
+INTEGER_MOST = 2**63 - 1
 
 Land = Callable[[Writer, list[Event]], None]
 """Land events of the topic's kinds, in order; each is new, and as the journal has it."""
@@ -32,6 +47,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """What PostgreSQL alone is told besides."""
     events: tuple[type[Event], ...] = ()
     """The classes whose events land here, subclasses not included."""
+    takes_every: bool = False
+    """Whether every event lands here, of whatever class."""
     land: Land | None = None
     tend: Callable[[Writer], None] | None = None
     """What is to be done between batches, in small portions."""
@@ -50,6 +67,18 @@ def order_key(event: Event) -> str:
 def each_once(values: Iterable[str | None]) -> list[str]:
     """What is there, each once, in order."""
     return list(dict.fromkeys(value for value in values if value is not None))
+
+
+def in_text(text: str) -> str:
+    """An id as a column of text holds it, on either engine."""
+    return text.replace("\x00", "\\u0000")
+
+
+def whole(number: float | None) -> int | None:
+    """A number as a whole one that a column of integers holds."""
+    if number is None:
+        return None
+    return max(-INTEGER_MOST, min(round(number), INTEGER_MOST))
 
 
 def day_of(ts: datetime) -> str:

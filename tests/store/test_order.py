@@ -1,0 +1,157 @@
+"""In whatever order events land, and however often, the tables end the same."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from eventbus import Event, Scope
+from eventbus.events import (
+    LogLine,
+    SessionCreated,
+    SessionEnded,
+    SessionResumed,
+    ToolFinished,
+    ToolStarted,
+    ToolUpdated,
+)
+from eventbus.sink import Batch
+from eventbus.store import search
+from eventbus.store.engine import Writer
+from eventbus.store.landing import land
+from eventbus.store.schema import TOPICS
+
+FIRST = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "session_id": (None, "s1", "s2", "a\x00b"),
+    "chat_id": ("c1", "c2"),
+    "trace": ("t1", "t\x002"),
+    "turn": (None, 1, 2),
+    "turn_number": (1, 2),
+    "number": (None, 3, 4),
+    "unset": (msgspec.UNSET, None, 3, 4),
+    "text": (None, "a", "b"),
+}
+"""Few of each, so that they meet."""
+
+
+def some(cls: type[Event], **fields: str | tuple[Any, ...]) -> Callable[[Random], Event]:
+    """What makes such an event: by field its choices, or the name of them."""
+
+    def make(random: Random) -> Event:
+        values = {
+            name: random.choice(CHOICES[choices] if isinstance(choices, str) else choices)
+            for name, choices in fields.items()
+        }
+        return cls(ts=a_moment(random), scope=a_scope(random), **values)
+
+    return make
+
+
+def a_moment(random: Random) -> datetime:
+    """Some within one millisecond, some at one and the same time."""
+    return FIRST + timedelta(microseconds=400 * random.randrange(8))
+
+
+def a_scope(random: Random) -> Scope:
+    return Scope(
+        session=random.choice((None, "s1", "s1", "s1", "s2")),
+        chat=random.choice((None, "c1", "c2")),
+        turn=random.choice((None, 1, 2)),
+        component=random.choice((None, "brain", "worker")),
+        user=random.choice((None, "ann", "bob")),
+    )
+
+
+def a_log_line(random: Random) -> Event:
+    kind = random.choice(("session:create", "session:end", "error:io", "shop:open"))
+    kv = random.choice(({}, {"session_id": "s1"}, {"session_id": "s3", "persona": "p"}))
+    return LogLine(event_type=kind, kv=kv, ts=a_moment(random), scope=a_scope(random))
+
+
+TOLD = {"session_id": "session_id", "cli_tool": "text", "persona": "text", "reason": "text"}
+
+KINDS: tuple[Callable[[Random], Event], ...] = (
+    some(SessionCreated, **TOLD),
+    some(SessionEnded, **TOLD),
+    some(SessionResumed, chat_id="chat_id", turn_number="turn_number", snapshot="text"),
+    a_log_line,
+    some(ToolStarted, trace="trace", name=("look", "write"), turn="turn", message_id="text"),
+    some(ToolUpdated, trace="trace", tokens_used="unset", outcome=(msgspec.UNSET, None, "error")),
+    some(ToolFinished, trace="trace", name="text", tokens_used="number", error="text"),
+)
+
+
+def some_events(random: Random) -> list[Event]:
+    """Of a few kinds at a time, so that they have to do with each other."""
+    kinds = random.sample(KINDS, random.randint(2, 4))
+    return [
+        msgspec.structs.replace(random.choice(kinds)(random), id=f"e{number}")
+        for number in range(random.randint(2, 16))
+    ]
+
+
+def in_batches(random: Random, events: list[Event]) -> list[list[Event]]:
+    """In another order, and some of them twice."""
+    shuffled = [*events, *random.sample(events, random.randint(0, 2))]
+    random.shuffle(shuffled)
+    size = random.randint(1, len(shuffled))
+    return [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_order_of_landing_changes_no_table(store_writer: Writer, seed: int) -> None:
+    random = Random(seed)
+    for _ in range(TRIES):
+        events = some_events(random)
+        batches = in_batches(random, events)
+
+        assert landed(store_writer, [events]) == landed(store_writer, batches), batches
+
+
+TRIES = 60
+
+
+def landed(writer: Writer, batches: list[list[Event]]) -> dict[str, list[tuple[object, ...]]]:
+    """Every table once these batches have landed in an empty store."""
+    for table in reversed(TABLES):
+        writer.run(f"DELETE FROM {table}")
+    for batch in batches:
+        land(writer, Batch(events=batch), lane="test")
+    return {table: rows_of(writer, table) for table in TABLES}
+
+
+def rows_of(writer: Writer, table: str) -> list[tuple[object, ...]]:
+    """Its rows without the key that counts up, which tells the order of landing."""
+    columns = ", ".join(COLUMNS[table])
+    return sorted(writer.rows(f"SELECT {columns} FROM {table}"), key=repr)
+
+
+DEFINITIONS = {
+    found[1]: statement
+    for topic in TOPICS
+    if topic is not search.TOPIC  # filled behind the writers
+    for statement in topic.tables
+    if (found := re.match(r"CREATE TABLE (\w+)", statement))
+}
+TABLES = list(DEFINITIONS)
+COLUMNS = {
+    table: re.findall(
+        r"(?:^|[(,])\s*([a-z_]\w*) (?:TEXT|\{(?:integer|real|blob)\})", statement, re.MULTILINE
+    )
+    for table, statement in DEFINITIONS.items()
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_is_compared(store_writer: Writer, table: str) -> None:
+    if store_writer.dialect.name != "sqlite":
+        pytest.skip("asked of SQLite, which knows its columns")
+    there = [row[1] for row in store_writer.rows(f"PRAGMA table_info({table})")]
+
+    assert [name for name in there if name not in COLUMNS[table]] in ([], ["id"])
