@@ -19,7 +19,7 @@ from eventbus.event import Event, UnknownEvent
 from eventbus.journal import JournalSettings
 from eventbus.replay import read_journal
 from eventbus.scope import Scope, current_scope, scope
-from eventbus.sink import Batch, Cursor, Home, NamedSink, Place, Refused, Sink
+from eventbus.sink import Batch, Cursor, Home, Lost, NamedSink, Place, Refused, Sink, Unavailable
 
 if TYPE_CHECKING:
     from eventbus.flat import (
@@ -47,6 +47,7 @@ __all__ = [
     "Flushed",
     "Home",
     "JournalSettings",
+    "Lost",
     "NamedSink",
     "NotKept",
     "Place",
@@ -59,6 +60,7 @@ __all__ = [
     "SinkNotFound",
     "StateUnusable",
     "Statistics",
+    "Unavailable",
     "UnknownEvent",
     "current_scope",
     "flat_log_path",

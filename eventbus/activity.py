@@ -13,6 +13,7 @@ from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import Event
 from eventbus.formats import flat
 from eventbus.kinds import KindFilter
+from eventbus.resume import read_cursor
 from eventbus.segment import segments_by_writer, segments_in
 from eventbus.segments import Series, day_of_line, next_number, read_lines
 
@@ -72,8 +73,6 @@ def _beyond_the_files(
 
 def _unread(state: Path, disk: Disk) -> Iterator[Event]:
     """The journal's events that the flat lane has not passed."""
-    from eventbus.lane import read_cursor  # it brings asyncio, which only a reader needs
-
     journal = state / "journal"
     cursor = read_cursor(journal / "cursors" / f"{LANE}.json", disk)
     for writer, segments in segments_by_writer(segments_in(journal, disk)).items():

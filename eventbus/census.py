@@ -11,10 +11,10 @@ import msgspec
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import UNREADABLE
 from eventbus.kinds import BOOKKEEPING
-from eventbus.lane import read_cursor
 from eventbus.producers.vitals import measure_areas
 from eventbus.replay import read_lines, valid_end
 from eventbus.residence import Resident, resident_of
+from eventbus.resume import read_cursor
 from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Cursor
 

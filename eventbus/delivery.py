@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from eventbus.sink import Batch, Cursor, Refused, Sink
+from eventbus.sink import Batch, Cursor, Lost, Refused, Sink, Unavailable
 
-__all__ = ["Delivery", "Poisoned"]
+__all__ = ["DATA_ERRORS", "Delivery", "Poisoned"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 30.0
 """Seconds between tries; doubled each time, with jitter."""
@@ -84,6 +84,9 @@ class Delivery:
 
     async def _after(self, error: Exception, part: Batch) -> list[Batch]:
         """What to try next, the first of it last."""
+        if isinstance(error, Unavailable):
+            await self._pause()
+            return [part]
         is_data = isinstance(error, DATA_ERRORS)
         if not is_data and not self._is_halving and self._tries < TRIES_BEFORE_HALVING:
             await self._pause()
@@ -125,6 +128,9 @@ class Delivery:
             if _is_cancelled():
                 raise
             return self._told(RuntimeError(f"the sink cancelled itself: {error}"))
+        except Lost as error:
+            self._told(error)
+            raise
         except Exception as error:  # noqa: BLE001  counted, told, and tried again
             return self._told(error)
         self.delivered += len(batch)

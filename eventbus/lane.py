@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,10 +15,11 @@ from eventbus.delivery import Delivery, Poisoned
 from eventbus.disk import Disk
 from eventbus.event import UNREADABLE
 from eventbus.kinds import KindFilter
-from eventbus.sink import Batch, Cursor, Home, Place, Sink
+from eventbus.resume import keep_cursor
+from eventbus.sink import Batch, Cursor, Home, Lost, Place, Sink
 from eventbus.stretch import Stretch
 
-__all__ = ["Lane", "LaneStatistics", "read_cursor", "resumed_cursor"]
+__all__ = ["Lane", "LaneStatistics"]
 
 Begin = Callable[[Cursor | None], tuple[Backlog, Cursor]]
 """Where a lane begins, given what its sink says; asked once the sink is open."""
@@ -149,6 +149,8 @@ class Lane:
         while True:
             try:
                 return await self.sink.cursor()
+            except Lost:
+                raise
             except Exception as error:  # noqa: BLE001  told in the lane's counts, and asked again
                 self.delivery.last_error = f"cursor: {type(error).__name__}: {error}"[:300]
                 self.delivery.retries += 1
@@ -293,6 +295,8 @@ class Lane:
                     self._is_dirty = False
                     await self.sink.sync()
             self._save_cursor()
+        except Lost:
+            raise
         except Exception as error:  # noqa: BLE001  told in the lane's counts; the next tick tries again
             self._is_dirty = True
             self.delivery.last_error = f"tick: {type(error).__name__}: {error}"[:300]
@@ -320,6 +324,13 @@ class Lane:
             return False
         self._is_dirty = False
         return True
+
+    async def open_again(self) -> None:
+        """Let a sink that has lost what it held go, and open it anew; the lane keeps its place."""
+        self.is_open = False
+        with suppress(Exception):  # it has nothing left to close
+            await self.sink.close()
+        await self.open()
 
     async def close(self) -> None:
         """Sync, keep the cursor, let the sink go."""
@@ -366,9 +377,7 @@ class Lane:
     def _save_cursor(self) -> None:
         if self._cursor_path is None or self.cursor == self._saved:
             return
-        self._disk.make_directory(self._cursor_path.parent)
-        self._disk.replace(beside(self._cursor_path), msgspec.json.encode(self.delivery.taken))
-        self._disk.replace(self._cursor_path, msgspec.json.encode(self.cursor))
+        keep_cursor(self._cursor_path, self.cursor, taken=self.delivery.taken, disk=self._disk)
         self._saved = self.cursor
 
     async def _bury(self, poisoned: Poisoned) -> None:
@@ -421,34 +430,3 @@ def _as_json(line: bytes) -> bytes:
     except UNREADABLE:
         return msgspec.json.encode(line.decode("utf-8", "backslashreplace"))
     return line
-
-
-def beside(path: Path) -> Path:
-    """Where the cursor that the lane's sink had at the time is kept."""
-    return path.with_suffix(".sink")
-
-
-def resumed_cursor(told: Cursor | None, path: Path, disk: Disk) -> Cursor:
-    """Where a lane goes on, given where its sink says it stands.
-
-    A sink's own cursor moves only with a batch; what the lane has passed over
-    since counts too, as long as the sink stands where it stood then.
-    """
-    kept = read_cursor(path, disk)
-    if told is None:
-        return kept
-    if told != read_cursor(beside(path), disk):
-        return told
-    return {
-        **kept,
-        **{writer: max(place, kept.get(writer, place)) for writer, place in told.items()},
-    }
-
-
-def read_cursor(path: Path, disk: Disk) -> Cursor:
-    """A lane's cursor as it was kept; empty when there is none that can be read."""
-    try:
-        kept: Any = msgspec.json.decode(disk.read(path), type=dict[str, Place])
-    except (OSError, *UNREADABLE):
-        return {}
-    return dict(kept)

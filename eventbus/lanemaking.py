@@ -12,7 +12,8 @@ from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.event import Event
 from eventbus.kinds import KindFilter
-from eventbus.lane import Lane, resumed_cursor
+from eventbus.lane import Lane
+from eventbus.resume import resumed_cursor
 from eventbus.segment import Move, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Home, Place, Sink
 from eventbus.wish import LaneWish

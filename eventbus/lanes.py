@@ -16,12 +16,13 @@ from eventbus.claims import Claims, Serve
 from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.event import Event
-from eventbus.lane import Lane, LaneStatistics, read_cursor
+from eventbus.lane import Lane, LaneStatistics
 from eventbus.lanemaking import LaneMaker, Standing
 from eventbus.loopthread import LoopThread
 from eventbus.reaching import Reaching
+from eventbus.resume import read_cursor
 from eventbus.segment import NOWHERE
-from eventbus.sink import Cursor, NamedSink, Place, Sink, find_sink
+from eventbus.sink import Cursor, Lost, NamedSink, Place, Sink, find_sink
 from eventbus.stretch import Stretch
 from eventbus.wish import LaneWish
 
@@ -182,6 +183,8 @@ class LaneLoop:
             except Exception as error:  # noqa: BLE001  told in its counts; the lane goes on
                 lane.delivery.last_error = f"lane: {type(error).__name__}: {error}"[:300]
                 await asyncio.sleep(RECOVERY_PAUSE)
+                if isinstance(error, Lost):
+                    await lane.open_again()
 
     async def _serve_shared(self, wish: LaneWish) -> None:
         """Serve a shared lane whenever it is ours to serve."""

@@ -23,10 +23,12 @@ __all__ = [
     "Batch",
     "Cursor",
     "Home",
+    "Lost",
     "NamedSink",
     "Place",
     "Refused",
     "Sink",
+    "Unavailable",
     "find_sink",
     "installed_sinks",
     "lane_name_of",
@@ -54,6 +56,20 @@ class Refused(Exception):
 
     The lane does not retry it: it halves the batch until the event that is
     refused stands alone, and keeps that one as a dead letter.
+    """
+
+
+class Unavailable(Exception):
+    """Raised by a sink that can take nothing just now, whatever it is given.
+
+    The lane tries the whole batch again, and holds no event to be the cause.
+    """
+
+
+class Lost(Exception):
+    """Raised by a sink that has lost what it held, from any of its calls but `open`.
+
+    The lane lets it go, opens it anew, and begins where it then says it stands.
     """
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventbus import Batch, Event, EventBus, JournalSettings, Place, Refused, Sink
+from eventbus import Batch, Event, EventBus, JournalSettings, Lost, Place, Refused, Sink
 from eventbus.delivery import Delivery, Poisoned
 from eventbus.event import decode
 from eventbus.kinds import KindFilter
@@ -272,6 +272,32 @@ def test_a_sink_that_fails_to_sync_is_told_and_not_acknowledged(tmp_path: Path) 
     assert flushed.lanes == {"trips": False}
     assert "no room" in (told or "")
     assert again.reached
+
+
+def test_a_local_sink_that_has_lost_what_it_held_goes_on_with_what_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.lanes.RECOVERY_PAUSE", 0.01)
+
+    class Forgetful(MemorySink):
+        opens = 0
+
+        async def open(self, home: Home) -> None:
+            await super().open(home)
+            self.opens += 1
+
+        async def write(self, batch: Batch) -> None:
+            if self.opens == 1:
+                raise Lost("gone")
+            await super().write(batch)
+
+    sink = Forgetful()
+    with EventBus(tmp_path, sinks=[sink]) as bus:
+        for event in letters(20):
+            bus.emit_nowait(event)
+        assert bus.flush_now(timeout=PATIENCE).reached
+
+    assert (sink.opens, numbers(sink)) == (2, list(range(20)))
 
 
 # --- tries again, halving, dead letters ---------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from eventbus import Event, EventBus
 from eventbus.disk import SYSTEM_DISK
 from eventbus.events import ErrorRaised
-from eventbus.lane import resumed_cursor
+from eventbus.resume import resumed_cursor
 from eventbus.sink import Cursor, Place
 
 
