@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from eventbus.sink import Batch, Cursor, Home, Sink
+from eventbus.sink import Batch, Cursor, Home, Lost, Sink
 from eventbus.sinkthread import SinkThread
 from eventbus.store.cursors import read_cursor
 from eventbus.store.engine import Writer
@@ -24,6 +24,8 @@ class StoreSink(Sink):
         self._home = Home(None)
         self._thread: SinkThread | None = None
         self._writer: Writer | None = None
+        self._lost: Lost | None = None
+        """Why there is nothing to write to any more, until it is opened anew."""
 
     def connect(self, home: Home) -> Writer:
         """Open the database, its tables of this version; runs in the sink's thread."""
@@ -32,9 +34,16 @@ class StoreSink(Sink):
     def tend(self, writer: Writer, now: datetime) -> None:
         """Look after the database between batches; runs in the sink's thread."""
 
+    def judge(self, writer: Writer, error: Exception) -> Exception:
+        """What an error is to the lane: `Unavailable`, `Refused`, `Lost` or itself.
+
+        Runs in the sink's thread; with `Lost`, the database has been let go.
+        """
+        return error
+
     async def open(self, home: Home) -> None:
         """Open the database; raises as long as it cannot be used."""
-        self._home = home
+        self._home, self._lost = home, None
         thread, self._thread = self._thread, SinkThread(f"eventbus-{home.lane}")
         if thread is not None:  # of an opening that failed, or of the process we were forked from
             thread.shutdown(wait=False)
@@ -62,7 +71,7 @@ class StoreSink(Sink):
 
     async def sync(self) -> None:
         """Return when all that landed is safe from a power cut."""
-        if self._writer is not None:
+        if self._writer is not None or self._lost is not None:
             await self._call(lambda writer: writer.sync())
 
     async def close(self) -> None:
@@ -87,9 +96,23 @@ class StoreSink(Sink):
 
     async def _call(self, call: Callable[[Writer], _T]) -> _T:
         writer = self._writer
+        if self._lost is not None:
+            raise Lost(str(self._lost))
         if writer is None:
             raise ValueError(f"the sink {type(self).__name__} is not open")
-        return await asyncio.shield(asyncio.ensure_future(self._submit(lambda: call(writer))))
+        calling = asyncio.ensure_future(self._submit(lambda: self._judged(call, writer)))
+        return await asyncio.shield(calling)
+
+    def _judged(self, call: Callable[[Writer], _T], writer: Writer) -> _T:
+        try:
+            return call(writer)
+        except Exception as error:
+            judged = self.judge(writer, error)
+            if isinstance(judged, Lost):
+                self._writer, self._lost = None, judged
+            if judged is error:
+                raise
+            raise judged from error
 
     async def _submit(self, call: Callable[[], _T]) -> _T:
         """Run it in the sink's thread, to its end even if whoever waits is cancelled."""

@@ -1,17 +1,33 @@
-"""The store on SQLite: one file in the state directory, made and kept by itself."""
+"""The store on SQLite: one file in the state directory, made, kept and mended by itself."""
 
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from eventbus.errors import SettingsError
-from eventbus.sink import Home, read_settings
+from eventbus.errors import SettingsError, StoreUnusable
+from eventbus.events.error import IoFailed
+from eventbus.formats.moment import stamp
+from eventbus.sink import Home, Lost, Refused, Unavailable, read_settings
+from eventbus.store.backup import BACKUPS
+from eventbus.store.checkpoint import LogKeeper
 from eventbus.store.engine import Writer
-from eventbus.store.migrations import migrate
-from eventbus.store.sqlite import FILE_NAME, SqliteWriter
+from eventbus.store.opening import Opened, has_tables, open_to_land, set_damaged_aside
+from eventbus.store.sqlite import (
+    FILE_NAME,
+    SqliteWriter,
+    is_damage,
+    is_of_sqlite,
+    is_passing,
+    is_refusal,
+)
+from eventbus.store.whereabouts import path_in
+from eventbus.units import size_text
 from sinks._store import StoreSink
 
 __all__ = ["SqliteSettings", "SqliteSink"]
+
+COMPONENT = "store"
 
 
 class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +41,9 @@ class SqliteSink(StoreSink):
     """Lands events in the tables of a SQLite file, exactly once.
 
     `SqliteSink(path="/srv/agent/store.db")`
+
+    A file that is damaged is set aside, never deleted; the latest good backup
+    takes its place, and the lane lands what the journal has after that.
     """
 
     Settings = SqliteSettings
@@ -35,27 +54,73 @@ class SqliteSink(StoreSink):
         if settings is None:
             settings = read_settings(SqliteSettings, named, of="sink SqliteSink")
         self.settings: SqliteSettings = settings
+        self._log = LogKeeper()
 
     def connect(self, home: Home) -> Writer:
         path = _place_of(self.settings.path, home)
         home.disk.make_directory(path.parent)
-        writer = SqliteWriter(path)
-        try:
-            migrate(writer)
-        except BaseException:
+        backups = home.state / BACKUPS if home.state is not None else None
+        opened = open_to_land(path, backups=backups, now=home.clock.now(), disk=home.disk)
+        self._tell_of(opened, path)
+        return opened.writer
+
+    def _tell_of(self, opened: Opened, path: Path) -> None:
+        if opened.damage is not None:
+            self._tell("StoreDamaged", _said_of(path, opened.damage, opened.aside))
+
+    # --- between batches -----------------------------------------------------------
+
+    def tend(self, writer: Writer, now: datetime) -> None:
+        assert isinstance(writer, SqliteWriter)
+        if not writer.is_in_place():
             writer.close()
-            raise
-        path.chmod(0o600)
-        return writer
+            raise Lost(f"{writer.path} was moved, deleted or replaced")
+        held = self._log.tend(writer, now)
+        if held is not None:
+            self._tell(
+                "LogHeld",
+                f"{writer.path}-wal has grown to {size_text(held.bytes)}: a reader has kept it"
+                f" from being cut since {stamp(held.since)}; it shrinks once that one is done",
+            )
+
+    def _tell(self, type: str, message: str) -> None:
+        self._home.emit(IoFailed(type=type, message=message, component=COMPONENT))
+
+    # --- when the database will not -------------------------------------------------
+
+    def judge(self, writer: Writer, error: Exception) -> Exception:
+        assert isinstance(writer, SqliteWriter)
+        if not is_of_sqlite(error):
+            return error
+        if is_passing(error):
+            return Unavailable(f"{writer.path}: {error}")
+        if is_refusal(error):
+            return Refused(f"{writer.path}: {error}")
+        if is_damage(error) or not has_tables(writer):
+            return self._set_aside(writer, error)
+        return error
+
+    def _set_aside(self, writer: SqliteWriter, error: Exception) -> Exception:
+        writer.abandon()
+        home = self._home
+        try:
+            aside = set_damaged_aside(writer.path, now=home.clock.now(), disk=home.disk)
+        except StoreUnusable as refusal:
+            return Lost(str(refusal))
+        said = _said_of(writer.path, str(error), aside)
+        self._tell("StoreDamaged", said)
+        return Lost(said)
+
+
+def _said_of(path: Path, damage: str, aside: Path | None) -> str:
+    kept = f" ({aside.name} keeps it)" if aside is not None else ""
+    return f"{path} is damaged: {damage}; it is made anew from backup and journal{kept}"
 
 
 def _place_of(written: str, home: Home) -> Path:
-    path = Path(written).expanduser()
-    if path.is_absolute():
-        return path
-    if home.state is None:
+    if home.state is None and not Path(written).expanduser().is_absolute():
         raise SettingsError(
             f"the store {written!r} has no directory to be in;"
             " a bus in memory needs an absolute path"
         )
-    return home.state / path
+    return path_in(home.state or Path(), written)

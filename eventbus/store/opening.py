@@ -1,21 +1,31 @@
-"""Opening the store to ask: a state directory's own, or the one a team shares."""
+"""Opening the store: to ask, a state directory's own or the one a team shares; to land in it."""
 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from eventbus.errors import StoreUnusable
-from eventbus.store.engine import Reader
-from eventbus.store.migrations import check_version
-from eventbus.store.sqlite import FILE_NAME, SqliteReader
+import msgspec
 
-__all__ = ["open_store"]
+from eventbus.clock import utc_now
+from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.errors import StoreUnusable
+from eventbus.store.backup import put_latest_back
+from eventbus.store.engine import Reader
+from eventbus.store.files import asides, refuse_strange_files, set_aside
+from eventbus.store.migrations import VERSION, check_version, migrate, version_of
+from eventbus.store.sqlite import FILE_NAME, SqliteReader, SqliteWriter, is_damage
+
+__all__ = ["Opened", "has_tables", "open_store", "open_to_land", "open_writer", "set_damaged_aside"]
 
 DEADLINE_S = 30.0
 """Seconds a question may take."""
 SHARED = ("postgresql://", "postgres://")
+DAMAGE_WITHIN = timedelta(hours=1)
+DAMAGE_MOST = 3
+"""Stores that are set aside within that time before somebody has to look at the disk."""
 
 
 @contextmanager
@@ -51,3 +61,95 @@ def _why_not(path: Path, error: sqlite3.Error) -> str:
     if not path.is_file():
         return f"no store at {path}; 'eventbus up' makes one from the journal"
     return f"cannot read the store {path}: {error}; 'eventbus rebuild' makes it anew"
+
+
+# --- to land in it -----------------------------------------------------------------
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A store that is ready, and what it took."""
+
+    writer: SqliteWriter
+    damage: str | None = None
+    """What was wrong with the file that was there; None: nothing."""
+    aside: Path | None = None
+    """Where that one is now."""
+    backup: Path | None = None
+    """The backup that was put in its place; None: it begins empty."""
+
+
+def open_to_land(
+    path: Path,
+    *,
+    backups: Path | None = None,
+    now: datetime | None = None,
+    disk: Disk = SYSTEM_DISK,
+) -> Opened:
+    """Open the store that is there, make one where there is none, replace one that is damaged.
+
+    A new one is the latest backup that is good, else empty; what comes after
+    its cursor is for the lane to land. Raises `StoreUnusable` for what is no
+    store of ours, or a later version's.
+    """
+    now = now or utc_now()
+    refuse_strange_files(path, disk)
+    damage, aside = None, None
+    if path.exists():
+        try:
+            return Opened(open_writer(path))
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            damage = str(error)
+        aside = set_damaged_aside(path, now=now, disk=disk)
+    backup = put_latest_back(path, backups, disk=disk) if backups is not None else None
+    return Opened(open_writer(path), damage, aside, backup)
+
+
+def open_writer(path: Path) -> SqliteWriter:
+    """Open a store, its tables of this version."""
+    _refuse_foreign(path)
+    writer = SqliteWriter(path)
+    try:
+        migrate(writer)
+        path.chmod(0o600)
+    except BaseException:
+        writer.close()
+        raise
+    return writer
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise `StoreUnusable` for a database with tables that are not ours, and leave it as it is."""
+    if not path.exists():
+        return
+    reader = SqliteReader(path)
+    try:
+        if version_of(reader):
+            return
+        tables = reader.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    finally:
+        reader.close()
+    if tables:
+        names = ", ".join(str(row[0]) for row in tables[:5])
+        raise StoreUnusable(
+            f"cannot keep the store in {path}: it is a database of something else"
+            f" (tables {names}); move it away, or give the sink another path"
+        )
+
+
+def has_tables(writer: SqliteWriter) -> bool:
+    """False when the tables of an open store are no more."""
+    with suppress(sqlite3.Error):
+        return version_of(writer) == VERSION
+    return False
+
+
+def set_damaged_aside(path: Path, *, now: datetime, disk: Disk) -> Path | None:
+    """Set a damaged store aside; refused where that happens again and again."""
+    if asides(path, "corrupt", since=now - DAMAGE_WITHIN, disk=disk) >= DAMAGE_MOST:
+        raise StoreUnusable(
+            f"the store {path} is damaged, and was {DAMAGE_MOST} times within the hour;"
+            " look at the disk, then run 'eventbus rebuild'"
+        )
+    return set_aside(path, "corrupt", now=now, disk=disk)

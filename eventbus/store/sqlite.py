@@ -1,17 +1,34 @@
 """SQLite: one connection that writes and checkpoints, and readers that never wait for it."""
 
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
+
 from eventbus.store.engine import Dialect, Row, Values
 
-__all__ = ["FILE_NAME", "SQLITE", "SqliteReader", "SqliteWriter"]
+__all__ = [
+    "FILE_NAME",
+    "SIDES",
+    "SQLITE",
+    "Checkpointed",
+    "SqliteReader",
+    "SqliteWriter",
+    "copy_database",
+    "is_damage",
+    "is_of_sqlite",
+    "is_passing",
+    "is_refusal",
+]
 
 FILE_NAME = "store.db"
+SIDES = ("", "-wal", "-shm", "-journal")
+"""What the names of a database's files end in."""
 
 SQLITE = Dialect(
     name="sqlite",
@@ -25,12 +42,36 @@ SQLITE = Dialect(
 ROWS_A_STATEMENT = 64
 """Rows of one INSERT: from about there on a longer one is no quicker."""
 BUSY_SECONDS = 5.0
+"""How long a question waits in the rare moment that nobody may read."""
+BUSY_WRITER_SECONDS = 0.5
+"""How long a batch waits for a stranger who writes; the lane tries again after that."""
+BUSY_CHECKPOINT_SECONDS = 0.1
+"""How long emptying the log waits for readers, while nothing is written."""
 CACHE_KIB = 16_384
 CHECKPOINT_PAGES = 2_000
-"""Pages in the WAL before it is folded back into the file: about 8 MiB."""
+"""Pages in the log before they are put into the file: about 8 MiB."""
+LOG_KEPT_BYTES = 16 * 1024 * 1024
+"""What the log is cut back to once it begins anew."""
+COPY_PAGES = 1_000
+"""Pages copied at a time by a backup: about 4 MiB."""
 STATEMENTS_KEPT = 256
 STEPS_BETWEEN_LOOKS = 20_000
 """Instructions between looks at a question's deadline."""
+
+
+class Checkpointed(msgspec.Struct, frozen=True):
+    """What putting the log into the file came to."""
+
+    frames: int
+    """Pages in the log."""
+    done: int
+    """Those that are in the file by now."""
+    is_busy: bool
+    """True when a reader was in the way."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.done >= self.frames and not self.is_busy
 
 
 class SqliteReader:
@@ -39,7 +80,7 @@ class SqliteReader:
     dialect = SQLITE
 
     def __init__(self, path: Path, *, deadline_s: float | None = None) -> None:
-        self._connection = _connect(path, mode="ro")
+        self._connection = _connect(path, mode="ro", busy_s=BUSY_SECONDS)
         self._connection.execute("PRAGMA query_only = 1")
         self._deadline_s = deadline_s
 
@@ -78,8 +119,9 @@ class SqliteWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = _connect(path, mode="rwc")
+        self._connection = _connect(path, mode="rwc", busy_s=BUSY_WRITER_SECONDS)
         self._statements: dict[tuple[str, int, int, str], str] = {}
+        self._file = _identity(path)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -87,6 +129,7 @@ class SqliteWriter:
             "journal_mode = WAL",
             "synchronous = NORMAL",
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            f"journal_size_limit = {LOG_KEPT_BYTES}",
             f"cache_size = -{CACHE_KIB}",
             "temp_store = MEMORY",
             "foreign_keys = ON",
@@ -161,15 +204,124 @@ class SqliteWriter:
                 " ON CONFLICT (name) DO UPDATE SET value = store_facts.value + 1"
             )
 
+    # --- the file and its log ------------------------------------------------------
+
+    def log_bytes(self) -> int:
+        """Size of the write-ahead log."""
+        with suppress(FileNotFoundError):
+            return os.stat(f"{self.path}-wal").st_size
+        return 0
+
+    def put_log_into_file(self) -> Checkpointed:
+        """Put what the log holds into the file, as far as readers allow."""
+        return self._checkpoint("PASSIVE")
+
+    def empty_log(self) -> Checkpointed:
+        """The same, and cut the log to nothing; readers are waited for, a blink."""
+        self._connection.execute(f"PRAGMA busy_timeout = {round(BUSY_CHECKPOINT_SECONDS * 1000)}")
+        try:
+            return self._checkpoint("TRUNCATE")
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(BUSY_WRITER_SECONDS * 1000)}")
+
+    def _checkpoint(self, mode: str) -> Checkpointed:
+        (row,) = self.rows(f"PRAGMA wal_checkpoint({mode})")
+        return Checkpointed(frames=row[1], done=row[2], is_busy=bool(row[0]))
+
+    def is_in_place(self) -> bool:
+        """False when the file was deleted, moved or replaced under us."""
+        return _identity(self.path) == self._file
+
     def close(self) -> None:
         self._connection.close()
 
+    def abandon(self) -> None:
+        """Let a damaged database go."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
 
-def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+
+def copy_database(
+    source: Path, target: Path, *, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Copy a database as it is at one moment into an empty file, while others write to it.
+
+    The copy is one file without a log. What is copied is held by reading it:
+    otherwise the copy would begin anew with every write of the others.
+    """
+
+    def tell(_status: int, left: int, pages: int) -> None:
+        if progress is not None:
+            progress(pages - left, pages)
+
+    with (
+        closing(_connect(source, mode="ro", busy_s=BUSY_SECONDS)) as reading,
+        closing(_connect(target, mode="rw", busy_s=BUSY_SECONDS)) as writing,
+    ):
+        writing.execute("PRAGMA synchronous = OFF")  # its maker syncs the whole
+        writing.execute("PRAGMA journal_mode = OFF")
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        reading.backup(writing, pages=COPY_PAGES, progress=tell)
+        reading.execute("ROLLBACK")
+        writing.execute("PRAGMA journal_mode = DELETE")
+
+
+def is_of_sqlite(error: Exception) -> bool:
+    """True for what SQLite itself says."""
+    return isinstance(error, sqlite3.Error)
+
+
+def is_damage(error: Exception) -> bool:
+    """True when a file is no database, or one whose pages are not as they were written."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_passing(error: Exception) -> bool:
+    """True for what has nothing to do with what is written: locks, the disk, permissions."""
+    return _code(error) in _PASSING
+
+
+def is_refusal(error: Exception) -> bool:
+    """True for what the database will never take."""
+    return _code(error) in _REFUSALS
+
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+_REFUSALS = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG})
+
+
+def _code(error: Exception) -> int:
+    """The primary code of an error of SQLite's; 0 for any other."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) and isinstance(error, sqlite3.Error) else 0
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        there = os.stat(path, follow_symlinks=False)
+        return there.st_dev, there.st_ino
+    return None
+
+
+def _connect(path: Path, *, mode: str, busy_s: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",
         uri=True,
-        timeout=BUSY_SECONDS,
+        timeout=busy_s,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=STATEMENTS_KEPT,

@@ -5,13 +5,26 @@ import re
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from eventbus import Batch, Cursor, Event, EventBus, NamedSink, Refused, Sink
+from eventbus import (
+    Batch,
+    Cursor,
+    Event,
+    EventBus,
+    Lost,
+    NamedSink,
+    Refused,
+    Sink,
+    Unavailable,
+)
+from eventbus.errors import StoreUnusable
 from eventbus.sink import Home, find_sink
+from eventbus.store.opening import open_store
 from eventbus.testing import SinkContract
-from sinks import FileSink
+from sinks import FileSink, SqliteSink
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "sinks.md"
 
@@ -136,6 +149,34 @@ def test_an_event_that_is_refused_does_not_keep_its_neighbours_back(tmp_path: Pa
     assert '"number":13' in dead.read_text()
 
 
+def test_a_batch_that_cannot_be_taken_just_now_comes_again_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it fails, and whatever else is taken: no event is held to be the cause."""
+    monkeypatch.setattr("eventbus.delivery.LONGEST_PAUSE", 0.01)
+
+    class Locked(Probe):
+        sizes: list[int] = []
+        failures = 12
+
+        async def write(self, batch: Batch) -> None:
+            self.sizes.append(len(batch))
+            if self.failures:
+                self.failures -= 1
+                raise Unavailable("locked")
+            await super().write(batch)
+
+    probe = Locked()
+    with EventBus(tmp_path, sinks=[probe]) as bus:
+        count(bus, 7)
+        lane = bus.statistics().lanes["locked"]
+
+    assert len(set(probe.sizes[:13])) == 1
+    assert probe.numbers == list(range(7))
+    assert (lane.dead, lane.retries) == (0, 12)
+    assert lane.last_error == "Unavailable: locked"
+
+
 def test_a_sink_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
     class Hung(Probe):
         async def write(self, batch: Batch) -> None:
@@ -206,6 +247,49 @@ def test_a_sink_that_cannot_say_where_it_stands_is_asked_again(
 
     assert len(asked) == 3
     assert numbers_in(tmp_path) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("call", ["write", "tick", "cursor"])
+def test_a_sink_that_has_lost_what_it_held_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A shared one is given all of it again, as far as the journal goes back."""
+    monkeypatch.setattr("eventbus.lanes.RECOVERY_PAUSE", 0.01)
+    with EventBus(tmp_path, sinks=["sqlite"]) as bus:
+        count(bus, 10)
+    lose_once(monkeypatch, call, tmp_path / "store.db")
+
+    with EventBus(tmp_path, sinks=["sqlite"]) as bus:
+        for number in range(10, 20):
+            bus.emit_nowait(Counted(number=number))
+        until = time.monotonic() + 20
+        while numbers_landed(tmp_path) != list(range(20)) and time.monotonic() < until:
+            time.sleep(0.02)
+
+    assert numbers_landed(tmp_path) == list(range(20))
+
+
+def lose_once(monkeypatch: pytest.MonkeyPatch, call: str, store: Path) -> None:
+    """Let the store's file be gone when the sink is next called."""
+    real, lost = getattr(SqliteSink, call), []
+
+    async def lose(sink: SqliteSink, *args: Any) -> Any:
+        if not lost:
+            lost.append(sink)
+            store.unlink()
+            raise Lost("gone")
+        return await real(sink, *args)
+
+    monkeypatch.setattr(SqliteSink, call, lose)
+
+
+def numbers_landed(state: Path) -> list[int]:
+    try:
+        with open_store(state) as store:
+            rows = store.rows("SELECT message FROM events WHERE event_type = 'counted:up'")
+    except StoreUnusable:
+        return []
+    return sorted(int(row[0].removeprefix("number=")) for row in rows)
 
 
 def test_leaving_the_block_closes_the_sink(tmp_path: Path) -> None:
