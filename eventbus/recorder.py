@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import anyio
 
@@ -22,6 +22,9 @@ from eventbus.producers.heartbeat import Heartbeat
 from eventbus.residence import resident_of, say_resident
 from eventbus.settings import Settings, check_sinks, load_settings
 from eventbus.sink import NamedSink, Sink
+
+if TYPE_CHECKING:
+    from eventbus.store.whereabouts import StoreAt
 
 __all__ = ["Recorder", "package_version"]
 
@@ -78,7 +81,9 @@ class Recorder:
             clock=clock,
             disk=disk,
         )
-        self.heartbeat = Heartbeat(self.bus, self.settings.heartbeat, clock=clock, disk=disk)
+        self.heartbeat = Heartbeat(
+            self.bus, self.settings.heartbeat, stores=self._stores, clock=clock, disk=disk
+        )
         self._beating: _Beating | None = None
 
     # --- life --------------------------------------------------------------------
@@ -118,6 +123,12 @@ class Recorder:
                 f"cannot serve {self.settings.state}: {resident} does already;"
                 " stop it, or give another state directory"
             )
+
+    def _stores(self) -> "list[StoreAt]":
+        """What the backup job is to back up, as the settings have it by then."""
+        from eventbus.store.whereabouts import stores_of  # once a day
+
+        return stores_of(self.settings.named_sinks, self.settings.state)
 
     async def _beat(self, beating: "_Beating") -> None:
         """The heartbeat, in a task of its own that never harms the app.

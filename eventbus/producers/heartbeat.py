@@ -1,11 +1,11 @@
 """The heartbeat: ticks, jobs that are due, days slept through, and what was done, told."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,6 +20,9 @@ from eventbus.producers.ledger import Ledger, LedgerInMemory
 from eventbus.producers.schedule import HeartbeatSettings, JobSettings, jobs_of
 from eventbus.producers.vitals import Measured, own_functions
 from eventbus.scope import scope
+
+if TYPE_CHECKING:
+    from eventbus.store.whereabouts import StoreAt
 
 __all__ = ["Heartbeat"]
 
@@ -45,10 +48,12 @@ class Heartbeat:
         bus: Measured,
         settings: HeartbeatSettings = DEFAULT,
         *,
+        stores: "Callable[[], Iterable[StoreAt]]" = tuple,
         clock: Clock = SYSTEM_CLOCK,
         disk: Disk = SYSTEM_DISK,
     ) -> None:
         self._bus = bus
+        self._stores = stores
         self._clock = clock
         self._disk = disk
         self._ledger = Ledger(bus.state, disk) if bus.state is not None else LedgerInMemory()
@@ -68,7 +73,7 @@ class Heartbeat:
 
     def use(self, settings: HeartbeatSettings) -> None:
         """Take up other settings; with wrong ones nothing changes."""
-        own = own_functions(self._bus, settings, disk=self._disk)
+        own = own_functions(self._bus, settings, stores=self._stores, disk=self._disk)
         wanted = {
             name: Job(name, own[name] if name in own else find_function(job.run or ""), job)
             for name, job in jobs_of(settings).items()

@@ -55,6 +55,8 @@ class HeartbeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Memory of the process that tells `system:memory`: bytes, or a part of the machine's."""
     disk_least: str | int = "5%"
     """Free room on the disk that tells `system:disk`: bytes, or a part of the whole."""
+    backups: int = 7
+    """Backups of the store that are kept."""
     jobs: dict[str, JobSettings] = {}
 
 
@@ -63,6 +65,7 @@ OWN_JOBS = {
     "memory": JobSettings(every=30.0),
     "disk": JobSettings(every=30.0),
     "storage": JobSettings(daily="00:05", catch_up=1),
+    "backup": JobSettings(daily="03:30", catch_up=1),
 }
 """The heartbeat's own jobs, and when they run unless the settings say otherwise."""
 

@@ -1,14 +1,15 @@
-"""The heartbeat's own jobs: the bus's counts, memory, disk, and what is kept where."""
+"""The heartbeat's own jobs: the bus's counts, memory, disk, what is kept where, and backups."""
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.errors import StoreUnusable
 from eventbus.event import Event
 from eventbus.events.bus import StatsTaken
 from eventbus.events.storage import StorageMeasured
@@ -16,7 +17,10 @@ from eventbus.events.system import DiskLow, MemoryHigh
 from eventbus.producers.schedule import HeartbeatSettings
 from eventbus.units import read_part, size_text
 
-__all__ = ["Measured", "measure_areas", "own_functions", "resident_bytes"]
+if TYPE_CHECKING:
+    from eventbus.store.whereabouts import StoreAt
+
+__all__ = ["Measured", "back_up_stores", "measure_areas", "own_functions", "resident_bytes"]
 
 REARM = 0.9
 """A threshold is told again once the value was this far on the good side of it."""
@@ -34,9 +38,13 @@ class Measured(Protocol):
 
 
 def own_functions(
-    bus: Measured, settings: HeartbeatSettings, *, disk: Disk = SYSTEM_DISK
+    bus: Measured,
+    settings: HeartbeatSettings,
+    *,
+    stores: "Callable[[], Iterable[StoreAt]]" = tuple,
+    disk: Disk = SYSTEM_DISK,
 ) -> dict[str, Callable[[], str]]:
-    """The heartbeat's own jobs, by name."""
+    """The heartbeat's own jobs, by name; `stores` says what there is to back up."""
     memory = _Threshold(is_bad_above=True)
     room = _Threshold(is_bad_above=False)
     return {
@@ -44,6 +52,7 @@ def own_functions(
         "memory": lambda: check_memory(bus, settings, memory),
         "disk": lambda: check_disk(bus, settings, room, disk=disk),
         "storage": lambda: measure_storage(bus),
+        "backup": lambda: back_up_stores(bus, stores(), keep=settings.backups, disk=disk),
     }
 
 
@@ -116,6 +125,24 @@ def measure_storage(bus: Measured) -> str:
     for area, (size, files) in areas.items():
         bus.emit_nowait(StorageMeasured(area=area, bytes=size, files=files))
     return f"{len(areas)} areas, {size_text(sum(size for size, _ in areas.values()))}"
+
+
+def back_up_stores(
+    bus: Measured, stores: "Iterable[StoreAt]", *, keep: int, disk: Disk = SYSTEM_DISK
+) -> str:
+    """Back each store up, and tell how it went; raises when one could not be."""
+    from eventbus.store.backups import back_up_store  # once a day, and only where there is one
+
+    if bus.state is None:
+        return "nothing is kept on disk"
+    told = [back_up_store(store, bus.state, keep=keep, disk=disk) for store in stores]
+    made = [each for each in told if each is not None]
+    for each in made:
+        bus.emit_nowait(each)
+    errors = [each.error for each in made if each.error is not None]
+    if errors:
+        raise StoreUnusable("; ".join(errors))
+    return f"{len(made)} made, {size_text(sum(each.bytes or 0 for each in made))}"
 
 
 def measure_areas(state: Path) -> dict[str, tuple[int, int]]:
