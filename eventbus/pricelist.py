@@ -16,11 +16,11 @@ FILE_NAME = "prices.json"
 
 ALIASES = {
     "amazon-bedrock": "aws",
-    "anthropic.vertex": "google",
     "aws.bedrock": "aws",
     "azure-openai": "azure",
     "azure.ai.inference": "azure",
     "azure.ai.openai": "azure",
+    "azure_ai": "azure",
     "bedrock": "aws",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",

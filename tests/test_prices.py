@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 import eventbus
 from eventbus.errors import SettingsError
 from eventbus.events import Usage
-from eventbus.pricelist import canonical_provider, shipped_prices
+from eventbus.pricelist import (
+    Model,
+    Period,
+    PriceList,
+    Provider,
+    canonical_provider,
+    shipped_prices,
+)
 from eventbus.prices import (
     MOST_REMEMBERED,
     OwnPrice,
@@ -273,6 +280,37 @@ def test_a_day_is_a_day_in_utc_wherever_the_moment_was_written() -> None:
     naive = cost_of(usage, "claude-opus-4-6", at=datetime(2026, 3, 13))  # noqa: DTZ001
 
     assert (early and early.usd, naive and naive.usd) == (3.0, 1.5)
+
+
+def listed(*period: Any) -> PriceTable:
+    """A list of one model, `m`, with one price beside the first."""
+    plain = Period((Decimal(1), Decimal(1)))
+    model = Model("m", None, (plain, Period((Decimal(2), Decimal(2)), *period)))
+    return PriceTable(listed=PriceList("list", ("input", "output"), (Provider("p", (model,)),)))
+
+
+def test_the_highest_tier_that_is_passed_holds() -> None:
+    tiers = ((10, (Decimal(3), Decimal(3))), (20, (Decimal(4), Decimal(4))))
+    table = listed(None, None, tiers)
+
+    costs = [
+        table.cost_of(Usage(input_uncached=tokens), "m", provider="p") for tokens in (10, 20, 21)
+    ]
+
+    assert [cost and cost.usd_micros for cost in costs] == [10 * 2, 20 * 3, 21 * 4]
+
+
+@pytest.mark.parametrize(("hour", "rate"), [(22, 1), (23, 2), (3, 2), (4, 1)])
+def test_hours_of_a_price_may_go_past_midnight(hour: int, rate: int) -> None:
+    table = listed(None, (time(23), time(4)))
+
+    cost = table.cost_of(
+        Usage(input_uncached=1), "m", provider="p", at=datetime(2026, 11, 20, hour, tzinfo=UTC)
+    )
+
+    assert cost is not None
+    assert cost.usd_micros == rate
+    assert cost.price == ("list/p/m@23:00-04:00" if rate == 2 else "list/p/m")
 
 
 def test_a_thousand_small_costs_sum_without_drift() -> None:
