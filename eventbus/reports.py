@@ -5,15 +5,16 @@ cache out of the input, others count it in, and reasoning is part of the output
 or stands beside it. A report is known by its fields.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from eventbus.errors import UsageUnreadable
 from eventbus.events.llm import Usage
+from eventbus.fields import at, each, fields_of, seen, short
 
-__all__ = ["SHAPES", "Shape", "at", "decoded", "find_report", "seen"]
+__all__ = ["SHAPES", "Shape", "find_report"]
 
 COUNT_MOST = 10**12
 """A call of more tokens than that was never made."""
@@ -53,12 +54,16 @@ class Shape(NamedTuple):
 
 def find_report(held: object, *, depth: int = 0) -> tuple[Any, Shape] | None:
     """The report in what holds it, and its shape."""
+    fields = fields_of(held)
+    if fields is not None:
+        held = fields
     for shape in SHAPES:
-        if any(at(held, mark) is not None for mark in shape.marks):
+        is_possible = fields is None or not fields.keys().isdisjoint(_FIRST_WORDS[shape.marks])
+        if is_possible and any(at(held, mark) is not None for mark in shape.marks):
             return held, shape
     if depth < DEEPEST:
         for holder in HOLDERS:
-            inner = at(held, holder)
+            inner = at(held, holder) if fields is None or holder in fields else None
             if inner is not None and (found := find_report(inner, depth=depth + 1)) is not None:
                 return found
     return None
@@ -74,7 +79,7 @@ def _buckets(report: Any, provider: str) -> Usage:
 def _messages(report: Any, provider: str) -> Usage:
     """Anthropic's; what compacting used is billed, but in none of the totals."""
     usage = _message(report, provider)
-    for step in _each(report, "iterations"):
+    for step in each(report, "iterations"):
         if at(step, "type") == "compaction":
             usage = _sum(usage, _message(step, provider))
     return usage
@@ -243,7 +248,7 @@ def _converse(report: Any, provider: str) -> Usage:
     """Bedrock's Converse and Claude Code's model totals: the cache beside the input."""
     flat = _count(report, "cacheWriteInputTokens", "cacheCreationInputTokens")
     write_1h = _count(report, "cacheCreationEphemeral1hInputTokens")
-    for detail in _each(report, "cacheDetails"):
+    for detail in each(report, "cacheDetails"):
         if at(detail, "ttl") == "1h":
             write_1h += _count(detail, "inputTokens")
     write_5m = max(_count(report, "cacheCreationEphemeral5mInputTokens"), flat - write_1h)
@@ -314,6 +319,10 @@ SHAPES = (
 )
 """Every shape known here; the first that fits is the one."""
 
+_FIRST_WORDS = {
+    shape.marks: frozenset(mark.partition("/")[0] for mark in shape.marks) for shape in SHAPES
+}
+
 
 # --- counting -------------------------------------------------------------------
 
@@ -374,49 +383,6 @@ def _checked(value: Any, path: str) -> int:
         return number
     name = path.replace("/", ".")
     raise UsageUnreadable(
-        f"cannot read usage: {name} is {_short(value)}; a count is a whole number"
+        f"cannot read usage: {name} is {short(value)}; a count is a whole number"
         f" from 0 to {COUNT_MOST}"
     )
-
-
-# --- looking --------------------------------------------------------------------
-
-
-def decoded(report: object) -> object:
-    """A report as it can be looked into: JSON is read, the rest is as it is."""
-    if not isinstance(report, bytes | bytearray | memoryview | str):
-        return report
-    try:
-        return msgspec.json.decode(report)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageUnreadable(
-            f"cannot read usage from {_short(report)}: it is no JSON ({error})"
-        ) from error
-
-
-def at(held: Any, path: str) -> Any:
-    """What is found along a path of keys or attributes; None where it ends."""
-    for word in path.split("/"):
-        held = held.get(word) if isinstance(held, Mapping) else getattr(held, word, None)
-        if held is None or callable(held):
-            return None
-    return held
-
-
-def _each(held: Any, path: str) -> Iterable[Any]:
-    """The items of a list; none where there is no list."""
-    found = at(held, path)
-    return found if isinstance(found, list | tuple) else ()
-
-
-def seen(report: object) -> str:
-    """What a report looks like, for a sentence about it."""
-    if isinstance(report, Mapping):
-        names = sorted(str(name) for name in report)
-        return f"a report of {', '.join(names[:12]) or 'nothing'}"
-    return f"{type(report).__name__} {_short(report)}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -6,7 +6,8 @@ import msgspec
 
 from eventbus.errors import UsageUnreadable
 from eventbus.events.llm import Usage
-from eventbus.reports import SHAPES, at, decoded, find_report, seen
+from eventbus.fields import at, decoded, seen
+from eventbus.reports import SHAPES, find_report
 
 __all__ = ["StreamedUsage", "read_usage", "usage_or_none", "used_since"]
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -187,6 +188,20 @@ def test_every_providers_report_is_read(report: Any, usage: Usage) -> None:
     assert read_usage(as_object(report)) == usage
 
 
+class Loose(pydantic.BaseModel, extra="allow"):
+    """As the libraries of Anthropic and OpenAI make theirs."""
+
+    input_tokens: int
+    server_tool_use: Any = None
+
+
+def test_an_object_of_pydantic_is_read_with_what_it_was_not_told_of() -> None:
+    report = Loose(**ANTHROPIC)
+
+    assert read_usage(report) == ANTHROPIC_USAGE
+    assert read_usage(SimpleNamespace(usage=report)) == ANTHROPIC_USAGE
+
+
 OTEL_NAMES = [
     ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_write.input_tokens"),
     ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_creation.input_tokens"),
@@ -289,8 +304,9 @@ def test_a_line_of_a_transcript_is_read() -> None:
     [
         ({"tokens": 5}, r"cannot read usage from a report of tokens; known are .* Anthropic"),
         ({}, r"a report of nothing"),
-        (None, r"cannot read usage from NoneType None"),
-        (7, r"cannot read usage from int 7"),
+        (None, r"cannot read usage from None; known are"),
+        (7, r"cannot read usage from 7; known are"),
+        ([1], r"cannot read usage from an object list; known are"),
         (b"{", r"cannot read usage from b'{': it is no JSON"),
         ({"prompt_tokens": -1}, r"prompt_tokens is -1; a count is a whole number from 0 to"),
         ({"prompt_tokens": 1.5}, r"prompt_tokens is 1.5"),
@@ -299,6 +315,8 @@ def test_a_line_of_a_transcript_is_read() -> None:
         ({"prompt_tokens": "many"}, r"prompt_tokens is 'many'"),
         ({"prompt_tokens": "9" * 5000}, r"prompt_tokens is '9999"),
         ({"prompt_tokens": COUNT_MOST + 1}, r"prompt_tokens is 1000000000001"),
+        ({"prompt_tokens": 10**5000}, r"prompt_tokens is a number of 16610 bits"),
+        ({"prompt_tokens": []}, r"prompt_tokens is an object list"),
         (
             {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": -4}},
             r"prompt_tokens_details.cached_tokens is -4",
@@ -318,6 +336,22 @@ def test_what_cannot_be_read_is_named(report: Any, sentence: str) -> None:
         read_usage(report)
 
     assert usage_or_none(report) is None
+
+
+class Broken:
+    """What a library may hand out once its connection is gone."""
+
+    @property
+    def usage(self) -> Any:
+        raise RuntimeError("closed")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("closed")
+
+
+def test_an_object_that_raises_has_no_usage() -> None:
+    assert usage_or_none(Broken()) is None
+    assert usage_or_none({"prompt_tokens": Broken()}) is None
 
 
 def test_an_unreadable_report_is_an_error_of_ours_and_a_value_error() -> None:
@@ -526,6 +560,12 @@ def test_openais_last_chunk_tells_the_usage() -> None:
 
     streamed.feed({"choices": [], "usage": CHAT})
     streamed.feed(b"[DONE]")
+    assert (streamed.usage, streamed.state) == (INCLUSIVE_USAGE, "complete")
+
+
+def test_the_last_chunk_alone_is_enough() -> None:
+    streamed = stream({"choices": [], "usage": CHAT})
+
     assert (streamed.usage, streamed.state) == (INCLUSIVE_USAGE, "complete")
 
 
