@@ -2,14 +2,15 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol
 
 from eventbus.disk import Disk
 from eventbus.replay import SegmentReader, first_line, read_lines, valid_end
-from eventbus.segment import Move, Segment, segments_by_writer, segments_in
+from eventbus.segment import Move, Segment, segment_name, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Place
 from eventbus.stretch import Stretch
 
@@ -21,6 +22,10 @@ LOOK_EVERY = 0.2
 """Seconds between looks for other writers' new segments."""
 OTHERS_TURN = 4
 """Every so many times the other writers go first, so that a busy one starves nobody."""
+
+KEPT_AFTER = timedelta(days=2)
+"""How old the place of a writer is, of whom no segment is left, before it is forgotten: no
+writer goes on longer in one segment."""
 
 OnFull = Literal["wait", "drop_oldest", "drop_newest"]
 
@@ -47,6 +52,8 @@ class FollowedWriter:
         self.segments: list[Segment] = []
         self.pruned = 0
         """Segments that were gone before they were read."""
+        self.is_read = False
+        """True when there was nothing more the last time."""
         self._directory = directory
         self._disk = disk
         self._reader: SegmentReader | None = None
@@ -54,6 +61,11 @@ class FollowedWriter:
 
     def next(self, stop: Place | None = None) -> Stretch | None:
         """The next records, not past `stop`; None when there are none yet."""
+        stretch = self._next(stop)
+        self.is_read = stretch is None
+        return stretch
+
+    def _next(self, stop: Place | None) -> Stretch | None:
         while True:
             reader = self._reader_here()
             if reader is None:
@@ -215,7 +227,7 @@ class OwnWriter:
 
     def moved(self, place: Place) -> Place:
         """The same record's place, if its bytes had to be written again elsewhere."""
-        for move in self.moves:
+        for move in tuple(self.moves):  # the writer's thread adds to them, and drops some
             place = move.applied(place)
         return place
 
@@ -331,8 +343,10 @@ class Backlog:
         self._directory = directory
         self._disk = disk
         self._others: dict[str, FollowedWriter] | None = None if others is None else {}
-        self._known: Cursor = others or {}
+        self._known: Cursor = dict(others or {})
         self._looked = float("-inf")
+        self._there: Collection[str] = ()
+        """Writers that had a segment at the last look."""
         self._rest: deque[Stretch] = deque()
         self._turn = 0
 
@@ -348,9 +362,35 @@ class Backlog:
             return
         self._looked = now
         by_writer = segments_by_writer(segments_in(self._directory, self._disk))
+        self._there = by_writer.keys()
         for writer, segments in by_writer.items():
             if self.own is None or writer != self.own.writer:
                 self._follow(writer).segments = segments
+
+    def forget_pruned(self, cursor: Cursor, now: datetime) -> Cursor:
+        """The cursor without writers all of whose segments went long ago; else the same."""
+        if self._others is None or not self._there:
+            return cursor
+        before = segment_name(now - KEPT_AFTER)
+        left = {
+            writer: place
+            for writer, place in cursor.items()
+            if writer in self._there or place.segment > before or not self._is_read(writer)
+        }
+        if len(left) == len(cursor):
+            return cursor
+        for writer in cursor.keys() - left.keys():
+            self._known.pop(writer, None)
+            followed = self._others.pop(writer, None)
+            if followed is not None:
+                followed.close()
+        return left
+
+    def _is_read(self, writer: str) -> bool:
+        if self.own is not None and writer == self.own.writer:
+            return False
+        followed = (self._others or {}).get(writer)
+        return followed is None or followed.is_read
 
     def _follow(self, writer: str) -> FollowedWriter:
         others = self._others if self._others is not None else {}

@@ -149,7 +149,7 @@ class Journal:
         """Begin, or raise while there is still no room."""
         self._make_directories()
         place = self._begin_segment(previous=None, previous_end=None)
-        self.moves.append(Move(NOWHERE, place, is_all=True))
+        self.moves.append(Move(NOWHERE, place))
         self._is_waiting, self.trouble = False, None
 
     def _take(self, taken: Taken) -> None:
@@ -323,13 +323,15 @@ class Journal:
         if blobs is None:
             blob = self._disk.pread(self._fd, self.size - start, start)
             blobs = [blob[: blob.rfind(b"\n") + 1]]
+        size = self.size - start
         place = self._begin_segment(
             previous=old,
             previous_end=start,
             carried=blobs,
             carried_records=self.records - before,
         )
-        self.moves.append(Move(Place(old.name, start), place))  # the lanes hold the same list
+        move = Move(Place(old.name, start), place, size)
+        self.moves.append(move)  # the lanes hold the same list
 
     # --- what others do to a segment -----------------------------------------
 
@@ -363,7 +365,7 @@ class Journal:
         self._disk.sync(self._fd)
         end = self.place
         place = self._begin_segment(previous=self._held, previous_end=None)
-        self.moves.append(Move(end, place, is_all=True))
+        self.moves.append(Move(end, place))
 
     # --- rolling and ending --------------------------------------------------
 

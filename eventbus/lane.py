@@ -288,6 +288,8 @@ class Lane:
         """Let the sink tend itself, sync it, keep the cursor."""
         self._next_tick = self._clock.monotonic() + TICK_EVERY
         self._tell_gaps()
+        if self.backlog is not None and self._ahead is self.cursor:
+            self._ahead = self.cursor = self.backlog.forget_pruned(self.cursor, self._clock.now())
         try:
             async with self._busy:
                 await self.sink.tick(self._clock.now())

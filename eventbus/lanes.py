@@ -96,9 +96,17 @@ class LaneLoop:
         for lane in lanes:
             for stretch in stretches:
                 lane.offer(stretch)
+        if self.standing.moves and not self._reaching.is_asked:
+            self._drop_moves(lanes)
         if lanes and self._is_armed:
             self._is_armed = False
             self._thread.soon(self._bring_news)
+
+    def _drop_moves(self, lanes: list[Lane]) -> None:
+        """Forget where that went which every lane has passed; nobody asks for a place in it."""
+        moves = self.standing.moves
+        while moves and all(lane.has_reached(moves[0].end) for lane in lanes):
+            del moves[0]
 
     def _bring_news(self) -> None:
         self._is_armed = True

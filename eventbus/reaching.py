@@ -24,6 +24,11 @@ class Reaching:
         self._asked: list[list[Ticket]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def is_asked(self) -> bool:
+        """True while somebody waits."""
+        return bool(self._asked)
+
     def ask(self, place: Place, *, sync: bool, tickets: list[Ticket]) -> None:
         """Tell the tickets once every lane served here has done all up to there."""
         with self._lock:

@@ -10,7 +10,7 @@ import msgspec
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.sink import Place
 
-__all__ = ["NOWHERE", "Move", "Segment", "segments_by_writer", "segments_in"]
+__all__ = ["NOWHERE", "Move", "Segment", "segment_name", "segments_by_writer", "segments_in"]
 
 NOWHERE = Place("", 0)
 """Before the first segment of a writer that could not begin one yet."""
@@ -29,7 +29,7 @@ class Segment(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def named(cls, directory: Path, start: datetime, writer: str) -> "Segment":
         """The segment a writer begins at that moment."""
-        return cls(start, writer, directory / f"{start.astimezone(UTC):{_START}}-{writer}.jsonl")
+        return cls(start, writer, directory / segment_name(start, writer))
 
     @property
     def name(self) -> str:
@@ -46,15 +46,25 @@ class Move(msgspec.Struct, frozen=True):
 
     old: Place
     new: Place
-    is_all: bool = False
-    """True when nothing was written again: all from there on is in the new segment."""
+    size: int = 0
+    """Bytes that were written again; 0 when all from there on was new."""
+
+    @property
+    def end(self) -> Place:
+        """Behind the last of it, as far as this move goes."""
+        return Place(self.new.segment, self.new.offset + self.size)
 
     def applied(self, place: Place) -> Place:
         """Where a record's place is now."""
         if place.segment != self.old.segment or place.offset < self.old.offset:
             return place
-        passed = 0 if self.is_all else place.offset - self.old.offset
+        passed = min(place.offset - self.old.offset, self.size)
         return Place(self.new.segment, self.new.offset + passed)
+
+
+def segment_name(start: datetime, writer: str = "") -> str:
+    """What a segment that begins at that moment is called."""
+    return f"{start.astimezone(UTC):{_START}}-{writer}.jsonl"
 
 
 def segment_of(path: Path) -> Segment | None:

@@ -15,6 +15,7 @@ from eventbus.delivery import Delivery, Poisoned
 from eventbus.event import decode
 from eventbus.kinds import KindFilter
 from eventbus.lane import Lane
+from eventbus.segment import Move
 from eventbus.sink import Home
 from eventbus.testing import FaultyDisk
 from sinks.memory import MemorySink
@@ -587,6 +588,59 @@ def test_bytes_that_were_written_again_are_handed_over_once(tmp_path: Path) -> N
     assert numbers(sink) == list(range(200))
     assert (lane.delivered, lane.lag) == (200, 0)
     assert numbers(follower) == list(range(200))
+
+
+def moves_of(bus: EventBus) -> list[Move]:
+    writer: Any = bus._writer
+    moves: list[Move] = writer.journal.moves
+    return moves
+
+
+def fail_syncs(bus: EventBus, disk: FaultyDisk, times: int) -> None:
+    """Emit ten events and fail a sync, so many times."""
+    for time in range(times):
+        disk.fail("sync")
+        for event in letters(10, start=time * 10):
+            bus.emit_nowait(event)
+        assert bus.flush_now(until="synced", timeout=PATIENCE).reached
+
+
+def test_where_it_went_is_forgotten_once_every_lane_has_passed_it(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    sinks = [MemorySink(), MemorySink()]
+
+    with EventBus(tmp_path, sinks=sinks, disk=disk) as bus:
+        fail_syncs(bus, disk, 30)
+        left = len(moves_of(bus))
+
+    assert left <= 2
+    assert [numbers(sink) for sink in sinks] == [list(range(300))] * 2
+
+
+def test_where_it_went_is_known_as_long_as_a_lane_is_behind(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    sink = GatedSink()
+    settings = JournalSettings(sync_every=0.01)
+
+    with EventBus(tmp_path, disk=disk, journal=settings) as bus:
+        bus.attach(sink, name="held")
+        bus.emit_nowait(LetterSent(n=-1))
+        assert sink.gate.reached.wait(PATIENCE)
+        for time in range(10):
+            disk.fail("sync")
+            for event in letters(10, start=time * 10):
+                bus.emit_nowait(event)
+            assert eventually(lambda time=time: bus.statistics().synced == time * 10 + 11)
+        kept = len(moves_of(bus))
+        sink.gate.open()
+        assert bus.flush_now(timeout=PATIENCE).reached
+        bus.emit_nowait(LetterSent(n=100))
+        assert bus.flush_now(timeout=PATIENCE).reached
+        left = len(moves_of(bus))
+
+    assert kept >= 10
+    assert numbers(sink) == list(range(-1, 101))
+    assert left == 0
 
 
 def test_a_lane_may_follow_the_other_writers_too(tmp_path: Path) -> None:

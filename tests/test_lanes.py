@@ -7,13 +7,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from eventbus import DefinitionError, EventBus, JournalSettings, SettingsError, SinkNotFound
-from eventbus.sink import NamedSink
+from eventbus.disk import SYSTEM_DISK
+from eventbus.lane import read_cursor
+from eventbus.segment import segment_name
+from eventbus.sink import NamedSink, Place
 from tests.letters import PATIENCE, LetterSent, eventually, letters
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +74,10 @@ class Broken(Sink):
 SERVER = """
 import sys
 from eventbus import EventBus
-from eventbus.sink import NamedSink
+from eventbus.disk import SYSTEM_DISK
+from eventbus.lane import read_cursor
+from eventbus.segment import segment_name
+from eventbus.sink import NamedSink, Place
 from tests.letters import LetterSent
 state, path, serve, start, count, use = sys.argv[1:7]
 sinks = [NamedSink(use=use, name="tally", settings={"path": path})]
@@ -205,6 +213,29 @@ def test_a_cursor_that_cannot_be_read_loses_nothing(state: Path, log: Path, cont
         send(bus, 10, 10)
 
     assert set(tallied(log)) == set(range(20))
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize("use", ["tally", "ledger"])
+def test_its_cursor_forgets_writers_nothing_is_left_of(state: Path, log: Path, use: str) -> None:
+    cursors = state / "journal" / "cursors"
+    with EventBus(state, sinks=[tally(log, use=use)]) as bus:
+        send(bus, 0, 10)
+        writer = bus.writer_id
+    long_ago = Place("20200101T000000000000-0000dead.jsonl", 70)
+    just_now = Place(segment_name(datetime.now(UTC), "0000beef"), 70)
+    for path in (cursors / "tally.json", cursors / "tally.sink", Path(f"{log}.cursor")):
+        if path.exists():
+            kept = msgspec.json.decode(path.read_bytes(), type=dict[str, Place])
+            more = {**kept, "0000dead": long_ago, "0000beef": just_now}
+            path.write_bytes(msgspec.json.encode(more))
+
+    for start in (10, 20):
+        with EventBus(state, sinks=[tally(log, use=use)]) as bus:
+            send(bus, start, 10)
+
+    assert set(read_cursor(cursors / "tally.json", SYSTEM_DISK)) == {writer, "0000beef"}
+    assert tallied(log) == list(range(30))
 
 
 @pytest.mark.usefixtures("plugins")
