@@ -21,7 +21,7 @@ from eventbus.lanemaking import LaneMaker, Standing
 from eventbus.loopthread import LoopThread
 from eventbus.reaching import Reaching
 from eventbus.resume import read_cursor
-from eventbus.segment import NOWHERE
+from eventbus.segment import NOWHERE, Move
 from eventbus.sink import Cursor, Lost, NamedSink, Place, Sink, find_sink
 from eventbus.stretch import Stretch
 from eventbus.wish import LaneWish
@@ -105,8 +105,14 @@ class LaneLoop:
     def _drop_moves(self, lanes: list[Lane]) -> None:
         """Forget where that went which every lane has passed; nobody asks for a place in it."""
         moves = self.standing.moves
-        while moves and all(lane.has_reached(moves[0].end) for lane in lanes):
+        while moves and all(self._has_passed(lane, moves[0]) for lane in lanes):
             del moves[0]
+
+    def _has_passed(self, lane: Lane, move: Move) -> bool:
+        """True when it stands behind all of it, and by a place that needs no move."""
+        done = lane.cursor.get(self.standing.writer)
+        has_left = done is not None and done.segment > move.old.segment
+        return has_left and lane.has_reached(move.end)
 
     def _bring_news(self) -> None:
         self._is_armed = True
