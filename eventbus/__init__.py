@@ -33,12 +33,16 @@ if TYPE_CHECKING:
         rotate_log,
         set_session,
     )
+    from eventbus.limits import CostLimits, Limit
+    from eventbus.producers.spending import SpendingLimits
+    from eventbus.recorder import spending_limits
     from eventbus.store.relevance import RelevanceIndex
 
 __all__ = [
     "Batch",
     "BusClosed",
     "CostLimitReached",
+    "CostLimits",
     "Cursor",
     "DefinitionError",
     "Event",
@@ -47,6 +51,7 @@ __all__ = [
     "Flushed",
     "Home",
     "JournalSettings",
+    "Limit",
     "Lost",
     "NamedSink",
     "NotKept",
@@ -58,6 +63,7 @@ __all__ = [
     "SettingsError",
     "Sink",
     "SinkNotFound",
+    "SpendingLimits",
     "StateUnusable",
     "Statistics",
     "Unavailable",
@@ -74,6 +80,7 @@ __all__ = [
     "rotate_log",
     "scope",
     "set_session",
+    "spending_limits",
 ]
 
 _FLAT = (
@@ -87,7 +94,14 @@ _FLAT = (
     "rotate_log",
     "set_session",
 )
-_LATER = {**dict.fromkeys(_FLAT, "eventbus.flat"), "RelevanceIndex": "eventbus.store.relevance"}
+_LATER = {
+    **dict.fromkeys(_FLAT, "eventbus.flat"),
+    "CostLimits": "eventbus.limits",
+    "Limit": "eventbus.limits",
+    "RelevanceIndex": "eventbus.store.relevance",
+    "SpendingLimits": "eventbus.producers.spending",
+    "spending_limits": "eventbus.recorder",
+}
 """Names that are loaded when they are first asked for, with their homes."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from eventbus.apploop import AppLoop, Ticket, app_loop, outlast
 from eventbus.barrier import Barrier
@@ -75,6 +75,7 @@ class EventBus(Intake):
         self._inbox = Inbox()
         self._waiting = self._inbox.waiting
         self._plans: dict[type, Preparation | None] = {}
+        self._watches: dict[type, Callable[[Any], object]] = {}
         self._writer: Writer | None = None
         self._lanes: LaneLoop | None = None
         self._handlers: list[tuple[Handler, Kinds]] = []

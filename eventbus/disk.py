@@ -41,6 +41,10 @@ class Disk:
         """Write some of `buffers` in order; say how much."""
         return os.writev(fd, buffers[:WRITEV_MOST])
 
+    def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        """Write some of `data` there; say how much."""
+        return os.pwrite(fd, data, offset)
+
     def pread(self, fd: int, size: int, offset: int) -> bytes:
         return os.pread(fd, size, offset)
 

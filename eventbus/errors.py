@@ -77,16 +77,18 @@ class CostLimitReached(EventBusError):
         window: Literal["daily", "monthly"],
         scope: str = "user",
         resets_at: datetime | None = None,
+        unit: Literal["cost", "token"] = "cost",
     ) -> None:
-        super().__init__(f"{window.capitalize()} cost limit reached.")
+        super().__init__(f"{window.capitalize()} {unit} limit reached.")
         self.limit = limit
-        """Dollars that may be spent within the window."""
+        """Dollars, or tokens, that may be spent within the window."""
         self.spent = spent
-        """Dollars spent within the window so far."""
+        """What was spent within the window so far."""
         self.window = window
         self.scope = scope
         """Whom the limit holds for: `user` or `all`."""
         self.resets_at = resets_at
+        self.unit = unit
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (partial(type(self), **self.__dict__), ())

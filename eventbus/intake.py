@@ -1,6 +1,6 @@
 """The emitting half of a bus: from the caller's hand into the inbox."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ class Intake:
     """The inbox's own list, one look-up nearer."""
     _plans: dict[type, Preparation | None]
     """How an event of a class is made safe from later changes; None: as it is."""
+    _watches: dict[type, Callable[[Any], object]]
+    """Who is told of an event of a class the moment it is emitted."""
     _writer: Writer | None
     _is_disabled: bool
     _is_forked: bool
@@ -150,9 +152,32 @@ class Intake:
             raise TypeError(f"cannot emit {event_class!r}; give an Event")
         if str(event_class.__struct_config__.tag).startswith("bus:"):
             raise TypeError(f"cannot emit {event_class!r}; the topic 'bus' is reserved")
+        plan = prepare(event_class)
         if is_critical(event_class):
-            return self._inbox.alarming(prepare(event_class))
-        return prepare(event_class)
+            plan = self._inbox.alarming(plan)
+        watch = self._watches.get(event_class)
+        return plan if watch is None else _watched(plan, watch)
+
+    def watch(self, event_class: type[Event], function: Callable[[Any], object] | None) -> None:
+        """Tell a function of every event of a class as it is emitted; None: no more.
+
+        It runs in the emitter's own thread, has to be quick and may not raise.
+        Other classes are emitted no slower for it.
+        """
+        if function is None:
+            self._watches.pop(event_class, None)
+        else:
+            self._watches[event_class] = function
+        self._plans.pop(event_class, None)
+
+
+def _watched(plan: Preparation | None, watch: Callable[[Any], object]) -> Preparation:
+    def prepared(event: Event) -> Any:
+        item = event if plan is None else plan(event)
+        watch(event)
+        return item
+
+    return prepared
 
 
 def check_level(until: str) -> None:

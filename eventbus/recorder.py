@@ -24,9 +24,10 @@ from eventbus.settings import Settings, check_sinks, load_settings
 from eventbus.sink import NamedSink, Sink
 
 if TYPE_CHECKING:
+    from eventbus.producers.spending import SpendingLimits
     from eventbus.store.whereabouts import StoreAt
 
-__all__ = ["Recorder", "package_version"]
+__all__ = ["Recorder", "package_version", "spending_limits"]
 
 DISTRIBUTION = "eventbus-recorder"
 COMPONENT = "recorder"
@@ -270,3 +271,13 @@ class _Beating:
         self.scope.cancel()
         with anyio.move_on_after(BEAT_END_SECONDS):
             await self.ended.wait()
+
+
+def spending_limits(
+    settings: Settings | None = None, *, bus: EventBus | None = None
+) -> "SpendingLimits":
+    """The cost limits of the settings, to be used as a block; `bus` is by default the open one."""
+    from eventbus.producers.spending import SpendingLimits  # it reads the store
+
+    settings = settings if settings is not None else load_settings()
+    return SpendingLimits(settings.cost_limits, bus=bus, where=settings.where_store)

@@ -11,6 +11,7 @@ import msgspec
 from eventbus.errors import DefinitionError, SettingsError, SinkNotFound
 from eventbus.journal import JournalSettings
 from eventbus.kinds import KindFilter
+from eventbus.limits import CostLimits, Limit, check_limits, read_limits_file
 from eventbus.prices import OwnPrice, PriceTable
 from eventbus.producers.schedule import HeartbeatSettings, JobSettings, jobs_of
 from eventbus.sink import NamedSink, find_sink, installed_sinks
@@ -68,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `[sinks.NAME]` says, by lane."""
     journal: JournalSettings = JournalSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    cost_limits: CostLimits = CostLimits()
+    """What may be spent, as `[cost_limits]` and the file it names say."""
     prices: dict[str, OwnPrice] = {}
     """What `[prices.MODEL]` and `[prices."provider/model"]` say."""
     disabled: bool = False
@@ -115,7 +118,11 @@ def load_settings(
 def _known_paths() -> Iterator[tuple[str, ...]]:
     """The settings that a variable of their own can set."""
     yield from (("state",), ("store",), ("lanes",), ("disabled",), ("config",))
-    for topic, struct in (("journal", JournalSettings), ("heartbeat", HeartbeatSettings)):
+    for topic, struct in (
+        ("journal", JournalSettings),
+        ("heartbeat", HeartbeatSettings),
+        ("cost_limits", Limit),
+    ):
         yield from ((topic, field.name) for field in msgspec.structs.fields(struct))
 
 
@@ -125,7 +132,16 @@ def _lanes_of(said: Table) -> tuple[str, ...]:
 
 
 def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[str]) -> Settings:
-    allowed = ("state", "store", "lanes", "sinks", "journal", "heartbeat", "prices")
+    allowed = (
+        "state",
+        "store",
+        "lanes",
+        "sinks",
+        "journal",
+        "heartbeat",
+        "cost_limits",
+        "prices",
+    )
     variables = ("disabled", "config")
     for key, said in table.items():
         if key not in (*allowed, *variables) or (key in variables and not _is_variable(said)):
@@ -141,6 +157,7 @@ def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[s
         sinks={name: sink for name, (sink, _) in sinks.items()},
         journal=fill(JournalSettings, table_in(table, "journal"), "journal"),
         heartbeat=_heartbeat(table_in(table, "heartbeat")),
+        cost_limits=_cost_limits(table_in(table, "cost_limits"), here, file),
         prices=_prices(table_in(table, "prices")),
         disabled=_is_true(table.get("disabled")),
         file=file,
@@ -159,13 +176,9 @@ def _is_true(said: "Said | Table | None") -> bool:
 
 def _state(said: "Said | Table | None", here: Path, file: Path | None) -> Path:
     """The state directory: beside the file that names it, else here."""
-    beside = file.parent if file is not None else here
     if said is None:
-        return beside / DEFAULT_STATE
-    written = value_of(said, str, "state")
-    assert isinstance(said, Said)
-    from_file = file is not None and said.origin.startswith(file.name)
-    return (beside if from_file else here) / Path(written).expanduser()
+        return (file.parent if file is not None else here) / DEFAULT_STATE
+    return _path_of(said, "state", here, file)
 
 
 def _store(said: "Said | Table | None") -> str | None:
@@ -260,6 +273,42 @@ def _job(table: Table, name: str) -> JobSettings:
     return fill(JobSettings, table, f"heartbeat.jobs.{name}")
 
 
+def _cost_limits(table: Table, here: Path, file: Path | None) -> CostLimits:
+    """The limits of the file that is named, with what is said beside it over them."""
+    path = "cost_limits"
+    said = {key: value for key, value in table.items() if key not in ("file", "users", "all")}
+    under = CostLimits()
+    if "file" in table:
+        under = read_limits_file(_path_of(table["file"], f"{path}.file", here, file))
+    users = table_in(table, "users", f"{path}.")
+    own = {
+        name: fill(Limit, table_in(users, name, f"{path}.users."), f"{path}.users.{name}")
+        for name in users
+    }
+    names = [field.name for field in msgspec.structs.fields(CostLimits)]
+    for key, value in said.items():
+        if key not in names:
+            raise unknown(key, value, (*names, "file"), of=path)
+    over = fill(CostLimits, said, path)
+    limits = msgspec.structs.replace(
+        under,
+        **{key: getattr(over, key) for key in said},
+        users={**under.users, **own},
+        all=fill(Limit, table_in(table, "all", f"{path}."), f"{path}.all"),
+    )
+    check_limits(limits)
+    return limits
+
+
+def _path_of(said: "Said | Table", path: str, here: Path, file: Path | None) -> Path:
+    """A path from where it was said: the file's directory, or the working one."""
+    written = value_of(said, str, path)
+    assert isinstance(said, Said)
+    from_file = file is not None and said.origin.startswith(file.name)
+    beside = file.parent if from_file and file is not None else here
+    return beside / Path(written).expanduser()
+
+
 def _prices(table: Table) -> dict[str, OwnPrice]:
     said = {
         name: fill(OwnPrice, table_in(table, name, "prices."), f"prices.{name}") for name in table
@@ -323,6 +372,7 @@ def effective(settings: Settings) -> Iterator[Effective]:
         "disabled": settings.disabled,
         "journal": msgspec.to_builtins(settings.journal),
         "heartbeat": msgspec.to_builtins(settings.heartbeat),
+        "cost_limits": msgspec.to_builtins(settings.cost_limits),
         "prices": {name: _without_none(price) for name, price in settings.prices.items()},
         "sinks": {name: _said_of(sink) for name, sink in settings.sinks.items()},
     }

@@ -133,7 +133,10 @@ def test_sizes_and_durations_are_read_as_people_write_them(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("toml", "sentence"),
     [
-        ("stat = 1", r"no setting 'stat' \(eventbus.toml:1\); allowed: heartbeat, journal, lanes,"),
+        (
+            "stat = 1",
+            r"no setting 'stat' \(eventbus.toml:1\); allowed: cost_limits, heartbeat, journal,",
+        ),
         (
             "[journal]\nkeep = 1",
             r"no setting 'journal.keep' \(eventbus.toml:2\); allowed in \[journal\]: keep_bytes,",
@@ -142,7 +145,7 @@ def test_sizes_and_durations_are_read_as_people_write_them(tmp_path: Path) -> No
             "[heartbeat.jobs.a]\nwhen = 1",
             r"no setting 'heartbeat.jobs.a.when' \(eventbus.toml:2\); allowed in",
         ),
-        ("[cost_limits]\ndaily = 1", "no setting 'cost_limits'; allowed:"),
+        ("[costs]\ndaily = 1", "no setting 'costs'; allowed:"),
         ("[prices.x]\ninput = 1", "prices.x has no output; it needs input and output, in dollars"),
         (
             "[prices.x]\ninput = -1\noutput = 1",

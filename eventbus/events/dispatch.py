@@ -73,8 +73,11 @@ class DispatchRefused(Event, tag="dispatch:refuse"):
     sender_id: str | None = None
     """None: the scope's user or source."""
     model: str | None = None
+    unit: Literal["cost", "token"] | msgspec.UnsetType = msgspec.UNSET
+    """What is limited, where it is not cost: then `limit` and `spent` are tokens."""
 
     @property
     def message(self) -> str:
         """What the one who asked is told."""
-        return f"{self.window.capitalize()} cost limit reached."
+        unit = "cost" if self.unit is msgspec.UNSET else self.unit
+        return f"{self.window.capitalize()} {unit} limit reached."

@@ -4,7 +4,7 @@ from eventbus.sink import Cursor, Place
 from eventbus.store.engine import Reader, Writer
 from eventbus.store.topic import Topic
 
-__all__ = ["TOPIC", "keep_cursor", "read_cursor"]
+__all__ = ["TOPIC", "keep_cursor", "main_cursor", "read_cursor"]
 
 TOPIC = Topic(
     name="cursors",
@@ -35,3 +35,10 @@ def read_cursor(reader: Reader, lane: str) -> Cursor:
     """Where a lane stands; empty when nothing of it has landed."""
     rows = reader.rows("SELECT writer, segment, place FROM lane_cursors WHERE lane = ?", (lane,))
     return {writer: Place(segment, place) for writer, segment, place in rows}
+
+
+def main_cursor(reader: Reader) -> Cursor:
+    """Where the lane stands that lands everything: the one named after the engine, or the first."""
+    lanes = [row[0] for row in reader.rows("SELECT DISTINCT lane FROM lane_cursors ORDER BY lane")]
+    name = reader.dialect.name
+    return read_cursor(reader, name if name in lanes or not lanes else lanes[0])

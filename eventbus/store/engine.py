@@ -51,6 +51,9 @@ class Reader(Protocol):
     def row(self, question: str, values: Values = ()) -> Row | None:
         """The first row of the answer; None when there is none."""
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Questions inside see one and the same state."""
+
     def close(self) -> None:
         """Let the database go."""
 

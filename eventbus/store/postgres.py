@@ -60,6 +60,15 @@ class PostgresReader:
     def row(self, question: str, values: Values = ()) -> Row | None:
         return self._connection.execute(_spelled(question), _kept(values)).fetchone()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        try:
+            yield
+        finally:
+            with suppress(psycopg.Error):  # the connection may be gone
+                self._connection.execute("ROLLBACK")
+
     def close(self) -> None:
         self._connection.close()
 
@@ -91,6 +100,11 @@ class PostgresWriter:
 
     def row(self, question: str, values: Values = ()) -> Row | None:
         return self._connection.execute(_spelled(question), _kept(values)).fetchone()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with self.transaction():
+            yield
 
     # --- writing -----------------------------------------------------------------
 

@@ -94,6 +94,14 @@ class SqliteReader:
             return row
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+    @contextmanager
     def _in_time(self) -> Iterator[None]:
         """Interrupt a question that takes too long."""
         if self._deadline_s is None:
@@ -144,6 +152,11 @@ class SqliteWriter:
     def row(self, question: str, values: Values = ()) -> Row | None:
         row: Row | None = self._connection.execute(question, values).fetchone()
         return row
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with self.transaction():
+            yield
 
     # --- writing -----------------------------------------------------------------
 

@@ -7,7 +7,6 @@ many small costs are exact. What is not known is counted, not taken for zero.
 
 from collections.abc import Iterable
 from datetime import UTC, date
-from decimal import Decimal
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -16,25 +15,29 @@ from eventbus.errors import SettingsError
 from eventbus.event import Event
 from eventbus.events.dispatch import DispatchFinished
 from eventbus.events.llm import ModelAnswered, Usage
+from eventbus.limits import NANOS, in_nanos
 from eventbus.store.engine import Reader, Values, Writer
 from eventbus.store.topic import Topic
 
 __all__ = [
     "TOPIC",
+    "Charge",
     "Grouping",
     "Spent",
     "Totals",
     "UsageAnswer",
     "UsageEntry",
-    "in_nanos",
+    "charge",
     "spent",
+    "spent_by_day",
     "usage",
 ]
 
 Grouping = Literal["day", "model", "user", "component", "session", "hour"]
-NANOS = 10**9
-"""Billionths in a dollar."""
 
+DOLLARS_MOST = 1_000_000
+"""No call costs more: such a figure is a mistake, and counts as not known."""
+TOKENS_MOST = 10**12
 COUNTED = (
     "calls",
     "dispatches",
@@ -132,28 +135,17 @@ def _has_figures(event: DispatchFinished) -> bool:
 def _counts(
     used: Usage | None, cost: float | None, *, calls: int = 0, dispatches: int = 0, **marks: bool
 ) -> list[int]:
-    used = used or Usage()
+    buckets = msgspec.structs.astuple(used or Usage())
+    is_priced = cost is not None and abs(cost) <= DOLLARS_MOST
     return [
         calls,
         dispatches,
-        used.input_uncached,
-        used.cache_read,
-        used.cache_write_5m,
-        used.cache_write_1h,
-        used.output_visible,
-        used.reasoning,
-        used.web_search,
-        used.web_fetch,
-        in_nanos(cost) if cost is not None else 0,
-        int(cost is None),
+        *(max(0, min(bucket, TOKENS_MOST)) for bucket in buckets),
+        in_nanos(cost) if is_priced and cost is not None else 0,
+        int(not is_priced),
         int(marks.get("partial", False)),
         int(marks.get("estimated", False)),
     ]
-
-
-def in_nanos(dollars: float) -> int:
-    """Dollars as whole billionths: what the number shows, not what its bits come to."""
-    return int((Decimal(repr(dollars)) * NANOS).to_integral_value())
 
 
 TOPIC = Topic(
@@ -302,7 +294,27 @@ class Spent(msgspec.Struct, frozen=True):
     unpriced: int = 0
 
 
-_TOKENS = "+".join(COUNTED[2:8])
+class Charge(msgspec.Struct, frozen=True):
+    """What one event adds to what its user spent on its day."""
+
+    user: str
+    day: str
+    spent: Spent
+
+
+def charge(event: Event) -> Charge:
+    """What a model call, or a dispatch on its own, costs whom."""
+    counts = dict(zip(COUNTED, _counts_of(event), strict=True))
+    tokens = sum(counts[name] for name in TOKENS)
+    cost = Spent(counts["cost_nanos"], tokens, counts["unpriced"])
+    return Charge(_whose(event)[0], f"{event.ts.astimezone(UTC):%Y-%m-%d}", cost)
+
+
+TOKENS = COUNTED[2:8]
+_SPENT = (
+    f"coalesce(sum(cost_nanos), 0), coalesce(sum({'+'.join(TOKENS)}), 0),"
+    " coalesce(sum(unpriced), 0)"
+)
 
 
 def spent(store: Reader, *, user: str | None, start: date, end: date) -> Spent:
@@ -311,8 +323,16 @@ def spent(store: Reader, *, user: str | None, start: date, end: date) -> Spent:
         {"user_id = ?": user, "day >= ?": start.isoformat(), "day <= ?": end.isoformat()}
     )
     row = store.row(
-        f"SELECT coalesce(sum(cost_nanos), 0), coalesce(sum({_TOKENS}), 0),"
-        f" coalesce(sum(unpriced), 0) FROM usage_daily{where}",
+        f"SELECT {_SPENT} FROM usage_daily{where}",
         values,
     )
     return Spent(*row) if row is not None else Spent()
+
+
+def spent_by_day(store: Reader, *, start: date) -> list[Charge]:
+    """What each user spent on each UTC day from one on."""
+    rows = store.rows(
+        f"SELECT user_id, day, {_SPENT} FROM usage_daily WHERE day >= ? GROUP BY user_id, day",
+        (start.isoformat(),),
+    )
+    return [Charge(user, day, Spent(*sums)) for user, day, *sums in rows]

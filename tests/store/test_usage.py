@@ -13,10 +13,11 @@ from eventbus.events.dispatch import DispatchFinished
 from eventbus.events.llm import ModelAnswered, Usage
 from eventbus.events.task import TaskFinished
 from eventbus.events.traces import ToolFinished
+from eventbus.limits import in_nanos
 from eventbus.sink import Batch
 from eventbus.store.engine import Reader, Writer
 from eventbus.store.landing import land
-from eventbus.store.usage import Spent, in_nanos, spent, usage
+from eventbus.store.usage import Spent, spent, usage
 
 NOON = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 

@@ -438,6 +438,7 @@ FURTHER: dict[str, Event] = {
     "without a price": ModelAnswered(
         model="m-0", usage=Usage(input_uncached=10, output_visible=5), latency_ms=5
     ),
+    "in tokens": DispatchRefused(limit=1_000, spent=1_024, window="daily", unit="token"),
     "of an error": LogLine(event_type="error:io", source="disk", message="a|b", kv={"errno": 28}),
     "with what hides": LogLine(
         event_type="a b|c:d\n",
