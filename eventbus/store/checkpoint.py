@@ -23,7 +23,8 @@ class LogKeeper:
     """Cuts the log whenever it has grown; told about once a second.
 
     SQLite itself puts the log into the file as it grows; what it cannot do is
-    begin the log anew while there is always one reader or another in it.
+    begin the log anew while there is always one reader or another in it. So
+    writing pauses for a blink, until those who see an old state are done.
     """
 
     def __init__(self, *, held_bytes: int = HELD_BYTES, kept_bytes: int = LOG_KEPT_BYTES) -> None:
@@ -34,7 +35,7 @@ class LogKeeper:
 
     def tend(self, writer: SqliteWriter, now: datetime) -> Held | None:
         """Cut the log if it is long; what holds it, once each time that it is held."""
-        if writer.log_bytes() <= self._kept_bytes or self._is_cut(writer):
+        if writer.log_bytes() <= self._kept_bytes or writer.empty_log():
             self._held_since, self._is_told = None, False
             return None
         self._held_since = self._held_since or now
@@ -43,7 +44,3 @@ class LogKeeper:
             return None
         self._is_told = True
         return Held(size, self._held_since)
-
-    def _is_cut(self, writer: SqliteWriter) -> bool:
-        """Try without waiting first: while readers are waited for, nothing is written."""
-        return writer.put_log_into_file().is_whole and writer.empty_log().is_whole

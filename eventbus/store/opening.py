@@ -16,13 +16,22 @@ from eventbus.store.backup import put_latest_back
 from eventbus.store.engine import Reader
 from eventbus.store.files import asides, refuse_strange_files, set_aside
 from eventbus.store.migrations import VERSION, check_version, migrate, version_of
-from eventbus.store.sqlite import FILE_NAME, SqliteReader, SqliteWriter, is_damage
+from eventbus.store.sqlite import (
+    FILE_NAME,
+    SqliteReader,
+    SqliteWriter,
+    has_log,
+    is_damage,
+    is_out_of_time,
+)
 
 __all__ = ["Opened", "has_tables", "open_store", "open_to_land", "open_writer", "set_damaged_aside"]
 
 DEADLINE_S = 30.0
 """Seconds a question may take."""
 SHARED = ("postgresql://", "postgres://")
+LOOK_BYTES = 256 * 1024 * 1024
+"""Size up to which every page is looked at after a crash: about a second."""
 DAMAGE_WITHIN = timedelta(hours=1)
 DAMAGE_MOST = 3
 """Stores that are set aside within that time before somebody has to look at the disk."""
@@ -41,6 +50,17 @@ def open_store(
     try:
         check_version(reader)
         yield reader
+    except sqlite3.Error as error:
+        if is_out_of_time(error):
+            raise StoreUnusable(
+                f"a question to the store took longer than {deadline_s} s; ask for less"
+            ) from error
+        if is_damage(error):
+            raise StoreUnusable(
+                f"the store in {where} is damaged: {error};"
+                " 'eventbus doctor' says more, 'eventbus rebuild' makes it anew"
+            ) from error
+        raise
     finally:
         reader.close()
 
@@ -95,15 +115,43 @@ def open_to_land(
     refuse_strange_files(path, disk)
     damage, aside = None, None
     if path.exists():
-        try:
-            return Opened(open_writer(path))
-        except sqlite3.Error as error:
-            if not is_damage(error):
-                raise
-            damage = str(error)
-        aside = set_damaged_aside(path, now=now, disk=disk)
+        found = _writer_or_damage(path)
+        if isinstance(found, SqliteWriter):
+            return Opened(found)
+        damage, aside = found, set_damaged_aside(path, now=now, disk=disk)
     backup = put_latest_back(path, backups, disk=disk) if backups is not None else None
     return Opened(open_writer(path), damage, aside, backup)
+
+
+def _writer_or_damage(path: Path) -> SqliteWriter | str:
+    """A store that is there, or what is wrong with its pages.
+
+    All of them are looked at after an end that was not clean, as long as that
+    takes no more than a moment.
+    """
+    look = has_log(path) and path.stat().st_size <= LOOK_BYTES
+    try:
+        writer = open_writer(path)
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return str(error)
+    fault = _first_fault(writer) if look else None
+    if fault is None:
+        return writer
+    writer.abandon()
+    return fault
+
+
+def _first_fault(writer: SqliteWriter) -> str | None:
+    try:
+        row = writer.row("PRAGMA quick_check(1)")
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return str(error)
+    said = str(row[0]) if row is not None else "ok"
+    return None if said == "ok" else said.split("\n")[-1]
 
 
 def open_writer(path: Path) -> SqliteWriter:

@@ -8,20 +8,19 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
-
 from eventbus.store.engine import Dialect, Row, Values
 
 __all__ = [
     "FILE_NAME",
     "SIDES",
     "SQLITE",
-    "Checkpointed",
     "SqliteReader",
     "SqliteWriter",
     "copy_database",
+    "has_log",
     "is_damage",
     "is_of_sqlite",
+    "is_out_of_time",
     "is_passing",
     "is_refusal",
 ]
@@ -57,21 +56,6 @@ COPY_PAGES = 1_000
 STATEMENTS_KEPT = 256
 STEPS_BETWEEN_LOOKS = 20_000
 """Instructions between looks at a question's deadline."""
-
-
-class Checkpointed(msgspec.Struct, frozen=True):
-    """What putting the log into the file came to."""
-
-    frames: int
-    """Pages in the log."""
-    done: int
-    """Those that are in the file by now."""
-    is_busy: bool
-    """True when a reader was in the way."""
-
-    @property
-    def is_whole(self) -> bool:
-        return self.done >= self.frames and not self.is_busy
 
 
 class SqliteReader:
@@ -225,21 +209,18 @@ class SqliteWriter:
             return os.stat(f"{self.path}-wal").st_size
         return 0
 
-    def put_log_into_file(self) -> Checkpointed:
-        """Put what the log holds into the file, as far as readers allow."""
-        return self._checkpoint("PASSIVE")
+    def empty_log(self) -> bool:
+        """Put what the log holds into the file, and cut it; False when readers are in the way.
 
-    def empty_log(self) -> Checkpointed:
-        """The same, and cut the log to nothing; readers are waited for, a blink."""
+        Those who see an old state of the store are waited for, a blink; what
+        they do not need is put into the file in any case.
+        """
         self._connection.execute(f"PRAGMA busy_timeout = {round(BUSY_CHECKPOINT_SECONDS * 1000)}")
         try:
-            return self._checkpoint("TRUNCATE")
+            row = self.row("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {round(BUSY_WRITER_SECONDS * 1000)}")
-
-    def _checkpoint(self, mode: str) -> Checkpointed:
-        (row,) = self.rows(f"PRAGMA wal_checkpoint({mode})")
-        return Checkpointed(frames=row[1], done=row[2], is_busy=bool(row[0]))
+        return row is not None and not row[0]
 
     def is_in_place(self) -> bool:
         """False when the file was deleted, moved or replaced under us."""
@@ -280,6 +261,13 @@ def copy_database(
         writing.execute("PRAGMA journal_mode = DELETE")
 
 
+def has_log(path: Path) -> bool:
+    """True when a database was not closed by whoever wrote last, or is open now."""
+    with suppress(FileNotFoundError):
+        return os.stat(f"{path}-wal").st_size > 0
+    return False
+
+
 def is_of_sqlite(error: Exception) -> bool:
     """True for what SQLite itself says."""
     return isinstance(error, sqlite3.Error)
@@ -288,6 +276,11 @@ def is_of_sqlite(error: Exception) -> bool:
 def is_damage(error: Exception) -> bool:
     """True when a file is no database, or one whose pages are not as they were written."""
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_out_of_time(error: Exception) -> bool:
+    """True for a question that was interrupted at its deadline."""
+    return _code(error) == sqlite3.SQLITE_INTERRUPT
 
 
 def is_passing(error: Exception) -> bool:

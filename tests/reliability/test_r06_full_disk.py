@@ -1,15 +1,11 @@
 """R6: a full disk degrades and heals by itself within a second of space."""
 
 import asyncio
-import os
 import random
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
@@ -22,6 +18,7 @@ from tests.letters import segment_paths
 from tests.reliability.counts import Tell, runs, timeout_for
 from tests.reliability.disks import SmallDisk
 from tests.reliability.numbered import Producer, bad_lines, faults, numbered, read_numbers
+from tests.reliability.smallfiles import small_file_system, why_no_small_file_system
 
 RUNS = runs(ci=30, long=300)
 HEALED_WITHIN = 1.0
@@ -156,30 +153,7 @@ def test_a_disk_that_stays_full_to_the_end_is_told_and_holds_nobody_up(tmp_path:
     assert segment_paths(tmp_path) == []
 
 
-@contextmanager
-def _tmpfs(mount: Path) -> Iterator[None]:
-    mount.mkdir(exist_ok=True)
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", mount], check=True, capture_output=True
-    )
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", mount], check=True)
-
-
-@cache
-def _why_no_tmpfs() -> str | None:
-    if os.geteuid() != 0:
-        return "mounting a small file system needs root"
-    try:
-        with TemporaryDirectory() as directory, _tmpfs(Path(directory) / "small"):
-            return None
-    except (OSError, subprocess.CalledProcessError) as error:
-        return f"this machine mounts no tmpfs: {error}"
-
-
-@pytest.mark.skipif(_why_no_tmpfs() is not None, reason=_why_no_tmpfs() or "")
+@pytest.mark.skipif(why_no_small_file_system() is not None, reason=why_no_small_file_system() or "")
 @pytest.mark.timeout(timeout_for(RUNS, each=1.5))
 def test_the_same_holds_on_a_real_file_system_that_is_full(
     tmp_path: Path, record_property: Tell
@@ -188,7 +162,7 @@ def test_the_same_holds_on_a_real_file_system_that_is_full(
     count = max(5, RUNS // 3)
 
     for _ in range(count):
-        with _tmpfs(tmp_path / "small"):
+        with small_file_system(tmp_path / "small"):
             filler = tmp_path / "small" / "filler"
             filler.write_bytes(b"x" * rng.randrange(500_000, 1_000_000))
             assert _fill_and_free(tmp_path / "small" / "state", SYSTEM_DISK, filler.unlink) == []
@@ -196,9 +170,9 @@ def test_the_same_holds_on_a_real_file_system_that_is_full(
     record_property("figure", f"{count} full file systems: {ALL_WELL}")
 
 
-@pytest.mark.skipif(_why_no_tmpfs() is not None, reason=_why_no_tmpfs() or "")
+@pytest.mark.skipif(why_no_small_file_system() is not None, reason=why_no_small_file_system() or "")
 def test_so_does_one_that_opens_on_a_real_file_system_that_is_full(tmp_path: Path) -> None:
-    with _tmpfs(tmp_path / "small"):
+    with small_file_system(tmp_path / "small"):
         filler = tmp_path / "small" / "filler"
         with suppress(OSError):
             filler.write_bytes(b"x" * 2_000_000)
