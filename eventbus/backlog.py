@@ -37,6 +37,8 @@ class Fed(Protocol):
     since: Place
     place: Place
 
+    @property
+    def is_full(self) -> bool: ...
     def offer(self, stretch: Stretch) -> int: ...
     def next(self) -> Stretch | None: ...
     def moved(self, place: Place) -> Place: ...
@@ -179,11 +181,16 @@ class OwnWriter:
 
     def offer(self, stretch: Stretch) -> int:
         """Called by the writer's thread, right after it has written; nothing is dropped."""
-        if self.fed_in - self.fed_out < FED_MOST:
+        if not self.is_full:
             self.fed_in += stretch.size
             self.fed.append(stretch)
         self.end = stretch.end
         return 0
+
+    @property
+    def is_full(self) -> bool:
+        """True when what is written now would have to be read back."""
+        return self.fed_in - self.fed_out >= FED_MOST
 
     def next(self) -> Stretch | None:
         self.place = self.moved(self.place)
@@ -308,6 +315,11 @@ class InMemory:
     def _feed(self, stretch: Stretch) -> None:
         self._fed.append(stretch)
         self.waiting += stretch.count
+
+    @property
+    def is_full(self) -> bool:
+        """True when there is no room for another event."""
+        return self.waiting >= self.capacity
 
     def next(self) -> Stretch | None:
         with self._changed:

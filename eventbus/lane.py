@@ -1,7 +1,7 @@
 """One sink's cursor and the loop that serves it."""
 
 import asyncio
-import os
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -11,9 +11,9 @@ import msgspec
 
 from eventbus.backlog import Backlog
 from eventbus.clock import Clock
-from eventbus.delivery import Delivery, Poisoned
+from eventbus.deadletters import DeadLetters
+from eventbus.delivery import Delivery
 from eventbus.disk import Disk
-from eventbus.event import UNREADABLE
 from eventbus.kinds import KindFilter
 from eventbus.resume import keep_cursor
 from eventbus.sink import Batch, Cursor, Home, Lost, Place, Sink
@@ -24,7 +24,8 @@ __all__ = ["Lane", "LaneStatistics"]
 Begin = Callable[[Cursor | None], tuple[Backlog, Cursor]]
 """Where a lane begins, given what its sink says; asked once the sink is open."""
 
-TICK_EVERY = 1.0
+TICK_EVERY = (0.75, 1.0)
+"""Seconds, at random: sinks that are ticked at the same moment hold up the app's loop."""
 BATCH_BYTES = 4 * 1024 * 1024
 OPEN_PAUSE = 1.0
 """Seconds between tries to open a sink."""
@@ -80,7 +81,7 @@ class Lane:
         self.untold = 0
         """Those no gap record speaks of yet."""
         self._lost = 0
-        self.delivery = Delivery(sink, self._bury)
+        self.delivery = Delivery(sink, DeadLetters(dead_path, name, home).bury)
         self.news = asyncio.Event()
         self.moved = asyncio.Event()
         """Set whenever the cursor has moved."""
@@ -101,12 +102,14 @@ class Lane:
         self._begin = begin
         self._say_gap = say_gap
         self._cursor_path = cursor_path
-        self._dead_path = dead_path
         self._skip_before = skip_before
         self._is_dirty = False
         self._saved: Cursor = {}
         self._next_tick = 0.0
         self._busy = asyncio.Lock()
+        self._is_dry = False
+        """True once it had collected all that was there."""
+        self._is_lingering = False
 
     # --- counts ----------------------------------------------------------------
 
@@ -127,6 +130,10 @@ class Lane:
             retries=self.delivery.retries,
             last_error=self.delivery.last_error,
         )
+
+    @property
+    def _done(self) -> int:
+        return self.delivery.delivered + self.delivery.dead + self.filtered + self.pruned
 
     # --- the loop --------------------------------------------------------------
 
@@ -201,6 +208,8 @@ class Lane:
                 self.is_leaving = True
             elif is_idle:
                 await self._wait(backlog)
+            elif self._is_dry and self.sink.linger:
+                await self._linger()
 
     async def _wait(self, backlog: Backlog) -> None:
         seconds = max(0.0, self._next_tick - self._clock.monotonic())
@@ -209,6 +218,29 @@ class Lane:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.news.wait(), seconds)
 
+    async def _linger(self) -> None:
+        """Let events gather, unless somebody waits for them or they fill a batch."""
+        seconds = self.sink.linger * random.uniform(0.75, 1.25)  # lanes are not to go in step
+        seconds = min(seconds, max(0.0, self._next_tick - self._clock.monotonic()))
+        self.news.clear()
+        self._is_lingering = True
+        if not self._is_wanted():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait(), seconds)
+        self._is_lingering = False
+
+    def _is_wanted(self) -> bool:
+        own = self.backlog.own if self.backlog is not None else None
+        is_full = own is not None and own.is_full
+        gathered = self.seen + self.read - self._done
+        is_enough = is_full or gathered >= self.sink.batch_most
+        return is_enough or self.is_finishing or self.is_leaving
+
+    def bring_news(self) -> None:
+        """There is more for it; it looks at once, unless it lets events gather."""
+        if not self._is_lingering or self._is_wanted():
+            self.news.set()
+
     def _collect(self, backlog: Backlog) -> Batch | None:
         """What to hand over next; `_ahead` says where the cursor then stands."""
         parts: list[tuple[Stretch, list[int] | None]] = []
@@ -216,6 +248,7 @@ class Lane:
         number, size, most = 0, 0, self.sink.batch_most
         while number < most and size < BATCH_BYTES:
             stretch = self._next_of(backlog, is_first=not cursor)
+            self._is_dry = stretch is None
             if stretch is None:
                 break
             before = self._before(stretch, backlog)
@@ -286,7 +319,7 @@ class Lane:
 
     async def tick(self) -> None:
         """Let the sink tend itself, sync it, keep the cursor."""
-        self._next_tick = self._clock.monotonic() + TICK_EVERY
+        self._next_tick = self._clock.monotonic() + random.uniform(*TICK_EVERY)
         self._tell_gaps()
         if self.backlog is not None and self._ahead is self.cursor:
             self._ahead = self.cursor = self.backlog.forget_pruned(self.cursor, self._clock.now())
@@ -382,29 +415,6 @@ class Lane:
         keep_cursor(self._cursor_path, self.cursor, taken=self.delivery.taken, disk=self._disk)
         self._saved = self.cursor
 
-    async def _bury(self, poisoned: Poisoned) -> None:
-        """Keep a dead letter beside the journal; without one, the count must do."""
-        if self._dead_path is None:
-            return
-        letter = msgspec.json.encode(
-            {
-                "lane": self.name,
-                "at": self._clock.now(),
-                "error": f"{type(poisoned.error).__name__}: {poisoned.error}"[:1000],
-                "event": msgspec.Raw(_as_json(poisoned.batch.lines[0])),
-            }
-        )
-        with suppress(OSError):  # the event itself is in the journal
-            self._append_dead(self._dead_path, letter + b"\n")
-
-    def _append_dead(self, path: Path, line: bytes) -> None:
-        self._disk.make_directory(path.parent)
-        fd = self._disk.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            self._disk.write_all(fd, line)
-        finally:
-            self._disk.close(fd)
-
 
 def _unseen(stretch: Stretch, backlog: Backlog) -> int:
     """Records the writer's thread has not counted for this lane."""
@@ -424,11 +434,3 @@ def _most_by_size(stretch: Stretch) -> int:
 def _opening(stretch: Stretch) -> int:
     """1 when its first record is the segment's own."""
     return int(stretch.start.offset == 0 and stretch.start.segment != "memory")
-
-
-def _as_json(line: bytes) -> bytes:
-    try:
-        msgspec.json.decode(line, type=msgspec.Raw)
-    except UNREADABLE:
-        return msgspec.json.encode(line.decode("utf-8", "backslashreplace"))
-    return line

@@ -119,7 +119,7 @@ class LaneLoop:
         with self._roll_call:
             lanes = [*self.lanes.values(), *self._leaving]
         for lane in lanes:
-            lane.news.set()
+            lane.bring_news()
 
     # --- life ------------------------------------------------------------------------
 

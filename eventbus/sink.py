@@ -86,8 +86,8 @@ class Part(Protocol):
 class Batch:
     """The events of one `write`, in order, never empty.
 
-    `events` and `lines` say the same thing; each is made at most once, when
-    first asked for, and shared by all lanes.
+    `events` and `lines` say the same thing; each is made when first asked
+    for, and shared by all lanes.
     """
 
     __slots__ = ("_count", "_events", "_lines", "_parts", "cursor")
@@ -194,6 +194,8 @@ class Sink:
     """The kinds it wants unless the one who attaches it says otherwise; None is `*`."""
     batch_most: int = 1_024
     """Events a batch at the most."""
+    linger: float = 0.0
+    """Seconds that events may gather between two batches, while nobody waits for them."""
 
     async def open(self, home: Home) -> None:
         """Get ready; called once, before anything else."""

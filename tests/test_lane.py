@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,6 +215,98 @@ def test_a_sink_knows_its_home(tmp_path: Path) -> None:
     (home,) = homes
     assert (home.state, home.logs, home.lane) == (tmp_path, tmp_path / "logs", "looks")
     assert numbers(seen) == [7]
+
+
+# --- letting events gather ------------------------------------------------------------
+
+
+class PatientSink(MemorySink):
+    """Would let events gather for longer than any test takes."""
+
+    linger = 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    async def write(self, batch: Batch) -> None:
+        self.batches.append(len(batch))
+        await super().write(batch)
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tick comes in between."""
+    monkeypatch.setattr("eventbus.lane.TICK_EVERY", (60.0, 60.0))
+
+
+def test_events_gather_for_a_sink_that_lingers(tmp_path: Path, untimed: None) -> None:
+    sink = PatientSink()
+    sink.linger = 0.2
+
+    with EventBus(tmp_path) as bus:
+        bus.attach(sink, name="patient")
+        for event in letters(20):
+            bus.emit_nowait(event)
+            time.sleep(0.01)
+        assert eventually(lambda: len(sink.events) == 20)
+        assert bus.statistics().lanes["patient"].last_error is None
+
+    assert sink.batches[0] < 5, "the first comes at once"
+    assert len(sink.batches) < 6
+
+
+def test_nobody_who_waits_waits_for_others_to_gather(tmp_path: Path, untimed: None) -> None:
+    sink = PatientSink()
+
+    with EventBus(tmp_path) as bus:
+        bus.attach(sink, name="patient")
+        for event in letters(3):
+            bus.emit_nowait(event)
+            assert bus.flush_now(timeout=PATIENCE).reached
+        bus.emit_nowait(LetterSent(n=3))
+        assert bus.detach("patient")
+        assert eventually(lambda: len(sink.events) == 4)
+
+
+def test_nor_when_they_began_to_wait_during_a_write(tmp_path: Path, untimed: None) -> None:
+    sink = GatedSink()
+    sink.linger = 60.0
+
+    with EventBus(tmp_path, sinks=[sink]) as bus:
+        bus.emit_nowait(LetterSent(n=0))
+        assert sink.gate.reached.wait(PATIENCE)
+        bus.emit_nowait(LetterSent(n=1))
+        threading.Timer(0.05, sink.gate.open).start()
+        assert bus.flush_now(timeout=PATIENCE).reached
+
+
+def test_gathering_ends_with_a_whole_batch(tmp_path: Path, untimed: None) -> None:
+    sink = PatientSink()
+    sink.batch_most = 10
+
+    with EventBus(tmp_path) as bus:
+        bus.attach(sink, name="patient")
+        bus.emit_nowait(LetterSent(n=0))
+        assert eventually(lambda: sink.batches == [1])
+        for event in letters(9):
+            bus.emit_nowait(event)
+        time.sleep(0.05)
+        assert sink.batches == [1]
+        bus.emit_nowait(LetterSent(n=9))
+        assert eventually(lambda: sink.batches == [1, 10])
+
+
+def test_a_lane_in_memory_that_is_full_gathers_no_longer(untimed: None) -> None:
+    sink = PatientSink()
+
+    with EventBus(None) as bus:
+        bus.attach(sink, capacity=5)
+        bus.emit_nowait(LetterSent(n=0))
+        assert eventually(lambda: sink.batches == [1])
+        for event in letters(12):
+            bus.emit_nowait(event)
+        assert eventually(lambda: len(sink.events) >= 11)
 
 
 # --- ticks and syncs -------------------------------------------------------------------
@@ -598,9 +691,9 @@ def moves_of(bus: EventBus) -> list[Move]:
 
 def fail_syncs(bus: EventBus, disk: FaultyDisk, times: int) -> None:
     """Emit ten events and fail a sync, so many times."""
-    for time in range(times):
+    for turn in range(times):
         disk.fail("sync")
-        for event in letters(10, start=time * 10):
+        for event in letters(10, start=turn * 10):
             bus.emit_nowait(event)
         assert bus.flush_now(until="synced", timeout=PATIENCE).reached
 
