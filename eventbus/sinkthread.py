@@ -1,12 +1,20 @@
 """A thread for what a sink has to wait for: files, sockets, whatever blocks."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["SinkThread"]
+__all__ = ["SinkThread", "in_parts"]
+
+TURN = 0.0002
+"""Seconds of computing after which other threads get a turn."""
+PAUSE = 0.00001
+"""Seconds; the shortest that surely lets another thread have the GIL."""
+
+_T = TypeVar("_T")
 
 
 class SinkThread(Executor):
@@ -31,6 +39,7 @@ class SinkThread(Executor):
             future, function = call
             if future.set_running_or_notify_cancel():
                 _settle(future, function)
+            del call, future, function  # nobody's sink is held until the next call
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._calls.put(None)
@@ -43,3 +52,20 @@ def _settle(future: "Future[Any]", function: Callable[[], Any]) -> None:
         future.set_result(function())
     except BaseException as error:  # noqa: BLE001 - the future carries it to whoever waits
         future.set_exception(error)
+
+
+def in_parts(values: list[_T], most: int) -> Iterator[list[_T]]:
+    """A long list part by part, letting other threads run in between.
+
+    A thread that computes keeps the GIL for as long as five milliseconds at
+    a time, and the app's loop would come that much too late. Where the others
+    take long turns, so does this one: else it would starve.
+    """
+    turn, began = TURN, time.perf_counter()
+    for start in range(0, len(values), most):
+        yield values[start : start + most]
+        now = time.perf_counter()
+        if now - began > turn:
+            time.sleep(PAUSE)
+            began = time.perf_counter()
+            turn = max(TURN, began - now)

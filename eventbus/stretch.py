@@ -73,8 +73,9 @@ class Stretch:
     def lines(self) -> list[bytes]:
         """Its records, without newlines."""
         if self._lines is None:
-            self._lines = self.blob.split(b"\n")
-            self._lines.pop()
+            lines = self.blob.split(b"\n")
+            lines.pop()
+            self._lines = lines  # whole at once: several threads may ask
         return self._lines
 
     @property
