@@ -16,7 +16,7 @@ import pytest
 
 from eventbus import DefinitionError, EventBus, JournalSettings, SettingsError, SinkNotFound
 from eventbus.disk import SYSTEM_DISK
-from eventbus.lane import read_cursor
+from eventbus.resume import read_cursor
 from eventbus.segment import segment_name
 from eventbus.sink import NamedSink, Place
 from tests.letters import PATIENCE, LetterSent, eventually, letters
@@ -75,7 +75,7 @@ SERVER = """
 import sys
 from eventbus import EventBus
 from eventbus.disk import SYSTEM_DISK
-from eventbus.lane import read_cursor
+from eventbus.resume import read_cursor
 from eventbus.segment import segment_name
 from eventbus.sink import NamedSink, Place
 from tests.letters import LetterSent
