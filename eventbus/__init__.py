@@ -98,9 +98,9 @@ _LATER = {
     **dict.fromkeys(_FLAT, "eventbus.flat"),
     "CostLimits": "eventbus.limits",
     "Limit": "eventbus.limits",
-    "RelevanceIndex": "eventbus.store.relevance",
     "SpendingLimits": "eventbus.producers.spending",
     "spending_limits": "eventbus.recorder",
+    "RelevanceIndex": "eventbus.store.relevance",
 }
 """Names that are loaded when they are first asked for, with their homes."""
 

@@ -7,9 +7,11 @@ from typing import Any, Literal
 from eventbus.apploop import ticket
 from eventbus.errors import NotKept
 from eventbus.event import Event, ReadyLine
+from eventbus.events.llm import ModelAnswered
 from eventbus.inbox import AWAIT_ROOM, Inbox, Preparation, prepare
 from eventbus.kinds import is_critical
 from eventbus.poison import fallback_line
+from eventbus.scope import current_witness
 from eventbus.writer import Writer
 
 __all__ = ["LEVELS", "Intake", "Level", "check_level"]
@@ -156,7 +158,9 @@ class Intake:
         if is_critical(event_class):
             plan = self._inbox.alarming(plan)
         watch = self._watches.get(event_class)
-        return plan if watch is None else _watched(plan, watch)
+        if watch is not None:
+            plan = _watched(plan, watch)
+        return _watched(plan, _tell_witness) if issubclass(event_class, ModelAnswered) else plan
 
     def watch(self, event_class: type[Event], function: Callable[[Any], object] | None) -> None:
         """Tell a function of every event of a class as it is emitted; None: no more.
@@ -169,6 +173,13 @@ class Intake:
         else:
             self._watches[event_class] = function
         self._plans.pop(event_class, None)
+
+
+def _tell_witness(event: Event) -> None:
+    """Tell whoever counts model calls here, if somebody does."""
+    witness = current_witness()
+    if witness is not None:
+        witness(event)
 
 
 def _watched(plan: Preparation | None, watch: Callable[[Any], object]) -> Preparation:

@@ -4,11 +4,20 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 import msgspec
 
-__all__ = ["Scope", "because_of", "current_cause", "current_scope", "scope"]
+__all__ = [
+    "Scope",
+    "because_of",
+    "current_cause",
+    "current_scope",
+    "current_witness",
+    "scope",
+    "set_cause",
+    "witnessed_by",
+]
 
 
 P = ParamSpec("P")
@@ -29,12 +38,19 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 _current: ContextVar[Scope] = ContextVar("eventbus_scope", default=Scope())  # noqa: B039 - frozen
 _cause: ContextVar[str | None] = ContextVar("eventbus_cause", default=None)
+_witness: ContextVar[Callable[[Any], None] | None] = ContextVar("eventbus_witness", default=None)
 
 current_scope = _current.get
 """The scope in force here; a plain C call, because every event makes it."""
 
 current_cause = _cause.get
 """The id of the event being handled here, or None."""
+
+set_cause = _cause.set
+"""For who brings it back in ways of its own; `because_of` does it for a block."""
+
+current_witness = _witness.get
+"""What is told of each model call as it is emitted here, or None."""
 
 
 class scope:
@@ -93,14 +109,14 @@ class scope:
     @staticmethod
     def carry(function: Callable[P, R]) -> Callable[P, R]:
         """The function, to be run elsewhere in the scope that is in force here."""
-        here, cause = current_scope(), current_cause()
+        here, cause, witness = current_scope(), current_cause(), current_witness()
 
         @wraps(function)
         def carried(*args: P.args, **kwargs: P.kwargs) -> R:
             before = current_scope()
             _current.set(here)
             try:
-                with because_of(cause):
+                with because_of(cause), witnessed_by(witness):
                     return function(*args, **kwargs)
             finally:
                 _current.set(before)
@@ -140,3 +156,30 @@ class because_of:
         traceback: TracebackType | None,
     ) -> None:
         _cause.set(self._before)
+
+
+class witnessed_by:
+    """Tell a function of each model call that is emitted inside, in whichever task.
+
+    It may be told of one more than once, and tells them apart by their ids.
+    """
+
+    __slots__ = ("_before", "_witness")
+
+    def __init__(self, witness: Callable[[Any], None] | None) -> None:
+        self._witness = witness
+        self._before: Callable[[Any], None] | None = None
+
+    def __enter__(self) -> Self:
+        self._before = current_witness()
+        _witness.set(self._witness)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if current_witness() is self._witness:  # else a generator is closed from elsewhere
+            _witness.set(self._before)

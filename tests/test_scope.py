@@ -11,8 +11,18 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from eventbus.bus import EventBus
 from eventbus.event import Event
-from eventbus.scope import Scope, because_of, current_cause, current_scope, scope
+from eventbus.events import ModelAnswered
+from eventbus.scope import (
+    Scope,
+    because_of,
+    current_cause,
+    current_scope,
+    current_witness,
+    scope,
+    witnessed_by,
+)
 
 
 class NoteTaken(Event):
@@ -24,6 +34,7 @@ def nobody_acts() -> Iterator[None]:
     yield
     assert current_scope() == Scope()
     assert current_cause() is None
+    assert current_witness() is None
 
 
 def test_outside_of_any_block_nobody_acts() -> None:
@@ -300,3 +311,22 @@ def test_a_function_carried_to_a_bare_thread_keeps_the_scope() -> None:
 
     assert seen == ["s1"]
     assert current_scope().session is None
+
+
+async def test_a_witness_is_told_of_the_model_calls_of_every_task_inside() -> None:
+    seen: list[str] = []
+
+    async with EventBus(None) as bus:
+        await bus.emit(ModelAnswered(model="before"))
+        with witnessed_by(lambda event: seen.append(event.model)):
+            bus.emit_nowait(ModelAnswered(model="here"))
+            await asyncio.create_task(bus.emit(ModelAnswered(model="task")))
+            await anyio.to_thread.run_sync(bus.emit_nowait, ModelAnswered(model="thread"))
+            await bus.emit(NoteTaken())
+            carried = scope.carry(lambda: bus.emit_nowait(ModelAnswered(model="carried")))
+        await bus.emit(ModelAnswered(model="after"))
+        thread = threading.Thread(target=carried)
+        thread.start()
+        thread.join()
+
+    assert seen == ["here", "task", "thread", "carried"]
