@@ -6,10 +6,21 @@ import msgspec
 
 from eventbus.event import HEADER, UNREADABLE, Event, decode, encode
 
-__all__ = ["EVENT_BYTES_MOST", "cut_line", "encode_each", "fallback_line"]
+__all__ = [
+    "EVENT_BYTES_MOST",
+    "SNAPSHOT_BYTES_MOST",
+    "cut_line",
+    "cut_mark",
+    "cut_texts",
+    "encode_each",
+    "fallback_line",
+    "is_too_long",
+]
 
 EVENT_BYTES_MOST = 1024 * 1024
 """Bytes of the longest line written whole."""
+SNAPSHOT_BYTES_MOST = 24 * 1024 * 1024
+"""The same for a snapshot, of which a part is of no use; its producer has a limit of its own."""
 TEXT_MOST = 32 * 1024
 """Characters kept of a text in a line that is too long."""
 REPR_MOST = 2_000
@@ -58,6 +69,14 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def is_too_long(line: bytes) -> bool:
+    """True for a line that is not written whole."""
+    size = len(line)
+    if size <= EVENT_BYTES_MOST:
+        return False
+    return size > SNAPSHOT_BYTES_MOST or not line.startswith(b'{"kind":"session:snapshot"')
+
+
 def cut_line(line: bytes) -> bytes:
     """A line that is too long, with its long texts cut; their length and digest are kept."""
     try:
@@ -70,28 +89,30 @@ def cut_line(line: bytes) -> bytes:
         if len(cut) <= EVENT_BYTES_MOST:
             return cut
     kept = {word: record[word] for word in ("kind", *HEADER) if word in record}
-    return msgspec.json.encode({**kept, "cut": _cut_mark(line)})
+    return msgspec.json.encode({**kept, "cut": cut_mark(line)})
 
 
 def _cut_word(value: Any) -> Any:
     try:
-        return _cut(value, TEXT_MOST)
+        return cut_texts(value, TEXT_MOST)
     except RecursionError:  # nested deeper than we go
-        return {"cut": _cut_mark(msgspec.json.encode(value))}
+        return {"cut": cut_mark(msgspec.json.encode(value))}
 
 
-def _cut(value: Any, most: int) -> Any:
+def cut_texts(value: Any, most: int) -> Any:
+    """JSON's values with long texts cut; each keeps its length and digest."""
     if isinstance(value, str) and len(value) > most:
-        mark = _cut_mark(value.encode())
+        mark = cut_mark(value.encode())
         return f"{value[:most]}… [cut: {mark['bytes']} bytes, sha256 {mark['sha256']}]"
     if isinstance(value, dict):
-        return {key: _cut(each, most) for key, each in value.items()}
+        return {key: cut_texts(each, most) for key, each in value.items()}
     if isinstance(value, list):
-        return [_cut(each, most) for each in value]
+        return [cut_texts(each, most) for each in value]
     return value
 
 
-def _cut_mark(raw: bytes) -> dict[str, Any]:
+def cut_mark(raw: bytes) -> dict[str, Any]:
+    """What is kept of bytes that are not."""
     import hashlib  # slow to import, and seldom needed
 
     return {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}

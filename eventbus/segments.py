@@ -232,7 +232,7 @@ class PruneGuard:
 
 READ_BYTES = 256 * 1024
 """Bytes read at a time."""
-LINE_MOST = 16 * 1024 * 1024
+LINE_MOST = 32 * 1024 * 1024
 """Bytes of a line that are read; what a longer one has more is left out."""
 
 

@@ -13,7 +13,7 @@ from eventbus.events.bus import GapLeft
 from eventbus.inbox import Inbox
 from eventbus.journal import Journal
 from eventbus.kinds import is_critical
-from eventbus.poison import EVENT_BYTES_MOST, cut_line, encode_each
+from eventbus.poison import EVENT_BYTES_MOST, cut_line, encode_each, is_too_long
 from eventbus.redact import Redactor, redacted
 from eventbus.sink import Place
 from eventbus.stretch import Stretch
@@ -380,7 +380,7 @@ def _named(error: Exception) -> str:
 
 def _cut_long_lines(blob: bytes) -> tuple[bytes, bool]:
     lines = blob.split(b"\n")
-    if max(map(len, lines)) <= EVENT_BYTES_MOST:
+    if not any(map(is_too_long, lines)):
         return blob, False
-    whole = (cut_line(line) if len(line) > EVENT_BYTES_MOST else line for line in lines)
+    whole = (cut_line(line) if is_too_long(line) else line for line in lines)
     return b"\n".join(whole), True

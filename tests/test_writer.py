@@ -13,7 +13,8 @@ import pytest
 
 from eventbus import Event, EventBus, JournalSettings, NotKept, read_journal
 from eventbus.disk import Disk
-from eventbus.events.error import ErrorRaised
+from eventbus.event import decode
+from eventbus.events import ErrorRaised, SnapshotSaved
 from eventbus.kinds import is_critical
 from eventbus.poison import EVENT_BYTES_MOST
 from eventbus.testing import FaultyDisk
@@ -100,6 +101,18 @@ def test_a_line_too_long_is_cut_and_its_neighbours_are_not(tmp_path: Path) -> No
     assert "sha256" in read[1].text  # type: ignore[attr-defined]
     longest = max(map(len, segment_paths(tmp_path)[0].read_bytes().splitlines()))
     assert longest <= EVENT_BYTES_MOST
+
+
+def test_a_snapshot_is_kept_whole_or_it_would_be_of_no_use(tmp_path: Path) -> None:
+    state = {"steps": ["x" * 1024] * (16 * 1024 - 100)}
+    with EventBus(tmp_path, sinks=["jsonl"]) as bus:
+        bus.emit_nowait(SnapshotSaved(chat_id="c", turn_number=1, state=state))
+        bus.flush_now(timeout=PATIENCE)
+
+    (read,) = read_journal(tmp_path, kinds="session:snapshot")
+    assert read.state == state  # type: ignore[attr-defined]
+    (line,) = (tmp_path / "logs" / "events.jsonl").read_bytes().splitlines()
+    assert decode(line) == read
 
 
 class WriterOdd(Event, tag="writer:odd", frozen=True):

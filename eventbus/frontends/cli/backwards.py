@@ -6,7 +6,7 @@ from collections.abc import Iterator
 __all__ = ["lines_backwards"]
 
 PART_BYTES = 64 * 1024
-LINE_MOST = 16 * 1024 * 1024
+LINE_MOST = 32 * 1024 * 1024
 """Nothing before a line longer than this is read."""
 
 
