@@ -27,6 +27,7 @@ from eventbus.events.system import LogRotated
 from eventbus.formats import flat
 from eventbus.formats.as_text import as_scalar, as_text, stack_of
 from eventbus.kinds import KindFilter
+from eventbus.producers.acting import be_session
 from eventbus.scope import Scope, current_scope
 from eventbus.standby import check_storage, standby
 from eventbus.wrapping import telling
@@ -111,6 +112,8 @@ def _record(event: Event) -> str:
     line = flat.text(event)
     bus = standby.open_bus()
     if bus is None:
+        if standby.bus is None:
+            check_storage()
         standby.emit(event)
         return line
     bus.emit_nowait(event)
@@ -126,6 +129,7 @@ def set_session(session_id: str) -> None:
     """Make it the session of this process, and record `session:create`."""
     global _session
     _session = as_text(session_id)
+    be_session(_session)
     log_event("session:create", "logger", session_id=_session)
 
 

@@ -78,7 +78,6 @@ class Standby:
 
     def _start(self) -> None:
         """Open the bus in a thread of its own: a disk that hangs must not hang the caller."""
-        check_storage()
         now = time.monotonic()
         if self.bus is not None or now < self._retry_at or not self._door.acquire(blocking=False):
             return

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from eventbus import Event, EventBus, outlet, read_journal
+from eventbus.events import ModelAnswered
+from eventbus.scope import witnessed_by
 from eventbus.standby import standby
 
 
@@ -45,3 +47,23 @@ def test_with_no_bus_open_the_reserve_starts_by_itself(state: Path) -> None:
     standby.close()
 
     assert words(state) == ["alone"]
+
+
+def test_a_storage_of_the_flat_log_that_is_not_there_is_not_the_callers_trouble(
+    monkeypatch: pytest.MonkeyPatch, state: Path
+) -> None:
+    monkeypatch.setenv("LOG_STORAGE", "nowhere")
+
+    outlet.emit(Said(word="all the same"))
+    standby.close()
+
+    assert words(state) == ["all the same"]
+
+
+def test_a_witness_is_told_of_a_model_call_the_reserve_takes() -> None:
+    seen: list[str] = []
+
+    with witnessed_by(lambda event: seen.append(event.model)):
+        outlet.emit(ModelAnswered(model="m-1"))
+
+    assert set(seen) == {"m-1"}
