@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from eventbus.limits import CostLimits, Limit
     from eventbus.producers.spending import SpendingLimits
+    from eventbus.producers.tools import tool
     from eventbus.recorder import spending_limits
     from eventbus.store.relevance import RelevanceIndex
 
@@ -81,6 +82,7 @@ __all__ = [
     "scope",
     "set_session",
     "spending_limits",
+    "tool",
 ]
 
 _FLAT = (
@@ -99,6 +101,7 @@ _LATER = {
     "CostLimits": "eventbus.limits",
     "Limit": "eventbus.limits",
     "SpendingLimits": "eventbus.producers.spending",
+    "tool": "eventbus.producers.tools",
     "spending_limits": "eventbus.recorder",
     "RelevanceIndex": "eventbus.store.relevance",
 }
