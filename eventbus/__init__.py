@@ -13,6 +13,7 @@ from eventbus.errors import (
     NotKept,
     SettingsError,
     SinkNotFound,
+    SnapshotRefused,
     StateUnusable,
 )
 from eventbus.event import Event, UnknownEvent
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
         set_session,
     )
     from eventbus.limits import CostLimits, Limit
+    from eventbus.producers.conversations import conversation, turn
+    from eventbus.producers.sessions import process_session, save_snapshot, session
     from eventbus.producers.spending import SpendingLimits
     from eventbus.producers.tools import tool
     from eventbus.recorder import spending_limits
@@ -64,11 +67,13 @@ __all__ = [
     "SettingsError",
     "Sink",
     "SinkNotFound",
+    "SnapshotRefused",
     "SpendingLimits",
     "StateUnusable",
     "Statistics",
     "Unavailable",
     "UnknownEvent",
+    "conversation",
     "current_scope",
     "flat_log_path",
     "get_log_text",
@@ -76,13 +81,17 @@ __all__ = [
     "log_error",
     "log_event",
     "logged",
+    "process_session",
     "read_journal",
     "read_log",
     "rotate_log",
+    "save_snapshot",
     "scope",
+    "session",
     "set_session",
     "spending_limits",
     "tool",
+    "turn",
 ]
 
 _FLAT = (
@@ -100,6 +109,11 @@ _LATER = {
     **dict.fromkeys(_FLAT, "eventbus.flat"),
     "CostLimits": "eventbus.limits",
     "Limit": "eventbus.limits",
+    "conversation": "eventbus.producers.conversations",
+    "turn": "eventbus.producers.conversations",
+    "process_session": "eventbus.producers.sessions",
+    "save_snapshot": "eventbus.producers.sessions",
+    "session": "eventbus.producers.sessions",
     "SpendingLimits": "eventbus.producers.spending",
     "tool": "eventbus.producers.tools",
     "spending_limits": "eventbus.recorder",

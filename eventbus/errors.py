@@ -13,6 +13,7 @@ EventBusError
 ├── TraceUnknown      no tool trace of that id (also a LookupError)
 ├── TaskUnknown       no task of that id (also a LookupError)
 ├── SnapshotUnknown   no snapshot of that chat (also a LookupError)
+├── SnapshotRefused   a state that cannot be saved to go on from (also a ValueError)
 └── NotKept           the level asked for by `until=` was not reached
 """
 
@@ -29,6 +30,7 @@ __all__ = [
     "NotKept",
     "SettingsError",
     "SinkNotFound",
+    "SnapshotRefused",
     "SnapshotUnknown",
     "StateUnusable",
     "StoreUnusable",
@@ -112,6 +114,10 @@ class TaskUnknown(EventBusError, LookupError):
 
 class SnapshotUnknown(EventBusError, LookupError):
     """No snapshot of that chat is in the store."""
+
+
+class SnapshotRefused(EventBusError, ValueError):
+    """A state that JSON cannot hold, or that is too long to be saved."""
 
 
 class NotKept(EventBusError):
