@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from eventbus.limits import CostLimits, Limit
     from eventbus.producers.conversations import conversation, turn
+    from eventbus.producers.dispatches import dispatch
     from eventbus.producers.sessions import process_session, save_snapshot, session
     from eventbus.producers.spending import SpendingLimits
     from eventbus.producers.tools import tool
@@ -75,6 +76,7 @@ __all__ = [
     "UnknownEvent",
     "conversation",
     "current_scope",
+    "dispatch",
     "flat_log_path",
     "get_log_text",
     "get_session",
@@ -111,6 +113,7 @@ _LATER = {
     "Limit": "eventbus.limits",
     "conversation": "eventbus.producers.conversations",
     "turn": "eventbus.producers.conversations",
+    "dispatch": "eventbus.producers.dispatches",
     "process_session": "eventbus.producers.sessions",
     "save_snapshot": "eventbus.producers.sessions",
     "session": "eventbus.producers.sessions",
