@@ -35,11 +35,15 @@ if TYPE_CHECKING:
         set_session,
     )
     from eventbus.limits import CostLimits, Limit
+    from eventbus.producers.agents import agent_spawned
+    from eventbus.producers.channels import channel_message
     from eventbus.producers.conversations import conversation, turn
     from eventbus.producers.dispatches import dispatch
     from eventbus.producers.sessions import process_session, save_snapshot, session
     from eventbus.producers.spending import SpendingLimits
+    from eventbus.producers.tasks import rate_task, record_task
     from eventbus.producers.tools import tool
+    from eventbus.producers.workers import worker_task
     from eventbus.recorder import spending_limits
     from eventbus.store.relevance import RelevanceIndex
 
@@ -74,6 +78,8 @@ __all__ = [
     "Statistics",
     "Unavailable",
     "UnknownEvent",
+    "agent_spawned",
+    "channel_message",
     "conversation",
     "current_scope",
     "dispatch",
@@ -84,8 +90,10 @@ __all__ = [
     "log_event",
     "logged",
     "process_session",
+    "rate_task",
     "read_journal",
     "read_log",
+    "record_task",
     "rotate_log",
     "save_snapshot",
     "scope",
@@ -94,6 +102,7 @@ __all__ = [
     "spending_limits",
     "tool",
     "turn",
+    "worker_task",
 ]
 
 _FLAT = (
@@ -111,6 +120,8 @@ _LATER = {
     **dict.fromkeys(_FLAT, "eventbus.flat"),
     "CostLimits": "eventbus.limits",
     "Limit": "eventbus.limits",
+    "agent_spawned": "eventbus.producers.agents",
+    "channel_message": "eventbus.producers.channels",
     "conversation": "eventbus.producers.conversations",
     "turn": "eventbus.producers.conversations",
     "dispatch": "eventbus.producers.dispatches",
@@ -118,7 +129,10 @@ _LATER = {
     "save_snapshot": "eventbus.producers.sessions",
     "session": "eventbus.producers.sessions",
     "SpendingLimits": "eventbus.producers.spending",
+    "rate_task": "eventbus.producers.tasks",
+    "record_task": "eventbus.producers.tasks",
     "tool": "eventbus.producers.tools",
+    "worker_task": "eventbus.producers.workers",
     "spending_limits": "eventbus.recorder",
     "RelevanceIndex": "eventbus.store.relevance",
 }
