@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from eventbus.producers.channels import channel_message
     from eventbus.producers.conversations import conversation, turn
     from eventbus.producers.dispatches import dispatch
+    from eventbus.producers.logs import RecordHandler, structlog_processor
     from eventbus.producers.sessions import process_session, save_snapshot, session
     from eventbus.producers.spending import SpendingLimits
     from eventbus.producers.tasks import rate_task, record_task
@@ -65,6 +66,7 @@ __all__ = [
     "NamedSink",
     "NotKept",
     "Place",
+    "RecordHandler",
     "Refused",
     "RelevanceIndex",
     "Report",
@@ -100,6 +102,7 @@ __all__ = [
     "session",
     "set_session",
     "spending_limits",
+    "structlog_processor",
     "tool",
     "turn",
     "worker_task",
@@ -125,6 +128,8 @@ _LATER = {
     "conversation": "eventbus.producers.conversations",
     "turn": "eventbus.producers.conversations",
     "dispatch": "eventbus.producers.dispatches",
+    "RecordHandler": "eventbus.producers.logs",
+    "structlog_processor": "eventbus.producers.logs",
     "process_session": "eventbus.producers.sessions",
     "save_snapshot": "eventbus.producers.sessions",
     "session": "eventbus.producers.sessions",
