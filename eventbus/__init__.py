@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from eventbus.producers.spending import SpendingLimits
     from eventbus.producers.tasks import rate_task, record_task
     from eventbus.producers.tools import tool
+    from eventbus.producers.uncaught import record_uncaught
     from eventbus.producers.workers import worker_task
     from eventbus.recorder import spending_limits
     from eventbus.store.relevance import RelevanceIndex
@@ -96,6 +97,7 @@ __all__ = [
     "read_journal",
     "read_log",
     "record_task",
+    "record_uncaught",
     "rotate_log",
     "save_snapshot",
     "scope",
@@ -137,6 +139,7 @@ _LATER = {
     "rate_task": "eventbus.producers.tasks",
     "record_task": "eventbus.producers.tasks",
     "tool": "eventbus.producers.tools",
+    "record_uncaught": "eventbus.producers.uncaught",
     "worker_task": "eventbus.producers.workers",
     "spending_limits": "eventbus.recorder",
     "RelevanceIndex": "eventbus.store.relevance",
