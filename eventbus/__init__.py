@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from eventbus.limits import CostLimits, Limit
     from eventbus.producers.agents import agent_spawned
+    from eventbus.producers.asgi import EventBusMiddleware
     from eventbus.producers.channels import channel_message
     from eventbus.producers.conversations import conversation, turn
     from eventbus.producers.dispatches import dispatch
@@ -59,6 +60,7 @@ __all__ = [
     "Event",
     "EventBus",
     "EventBusError",
+    "EventBusMiddleware",
     "Flushed",
     "Home",
     "JournalSettings",
@@ -126,6 +128,7 @@ _LATER = {
     "CostLimits": "eventbus.limits",
     "Limit": "eventbus.limits",
     "agent_spawned": "eventbus.producers.agents",
+    "EventBusMiddleware": "eventbus.producers.asgi",
     "channel_message": "eventbus.producers.channels",
     "conversation": "eventbus.producers.conversations",
     "turn": "eventbus.producers.conversations",
