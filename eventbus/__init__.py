@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from eventbus.producers.conversations import conversation, turn
     from eventbus.producers.dispatches import dispatch
     from eventbus.producers.logs import RecordHandler, structlog_processor
+    from eventbus.producers.reload import reloading
     from eventbus.producers.sessions import process_session, save_snapshot, session
     from eventbus.producers.spending import SpendingLimits
     from eventbus.producers.tasks import rate_task, record_task
@@ -100,6 +101,7 @@ __all__ = [
     "read_log",
     "record_task",
     "record_uncaught",
+    "reloading",
     "rotate_log",
     "save_snapshot",
     "scope",
@@ -135,6 +137,7 @@ _LATER = {
     "dispatch": "eventbus.producers.dispatches",
     "RecordHandler": "eventbus.producers.logs",
     "structlog_processor": "eventbus.producers.logs",
+    "reloading": "eventbus.producers.reload",
     "process_session": "eventbus.producers.sessions",
     "save_snapshot": "eventbus.producers.sessions",
     "session": "eventbus.producers.sessions",

@@ -16,9 +16,10 @@ from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import SettingsError, StateUnusable
 from eventbus.events.app import AppStarted, AppStopped
-from eventbus.events.error import ErrorRaised, ReloadFailed
+from eventbus.events.error import ErrorRaised
 from eventbus.prices import use_prices
 from eventbus.producers.heartbeat import Heartbeat
+from eventbus.producers.reload import reloading
 from eventbus.residence import resident_of, say_resident
 from eventbus.settings import Settings, check_sinks, load_settings
 from eventbus.sink import NamedSink, Sink
@@ -183,22 +184,12 @@ class Recorder:
         self._reloading = self._reloading or anyio.Lock()
         async with self._reloading:
             try:
-                wanted = settings if settings is not None else self._read_again()
-                await self._take_up(wanted)
+                async with reloading(COMPONENT, rolled_back=True, bus=self.bus):
+                    wanted = settings if settings is not None else self._read_again()
+                    await self._take_up(wanted)
             except Exception as error:  # noqa: BLE001 - a sink's own code may raise anything; told
-                self._record_failure(error)
                 return str(error) or type(error).__name__
         return None
-
-    def _record_failure(self, error: Exception) -> None:
-        self.bus.emit_nowait(
-            ReloadFailed(
-                type=type(error).__name__,
-                message=str(error),
-                component=COMPONENT,
-                rolled_back=True,
-            )
-        )
 
     async def _take_up(self, wanted: Settings) -> None:
         """Change to other settings, or change nothing and raise."""
