@@ -1,10 +1,11 @@
 """The clock, and where a test replaces it."""
 
 import time
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "utc_now"]
+__all__ = ["SYSTEM_CLOCK", "Clock", "LatestTime", "utc_now"]
 
 utc_now = partial(datetime.now, UTC)
 """Now, aware and in UTC; a plain C call, because every event makes it."""
@@ -23,3 +24,25 @@ class Clock:
 
 
 SYSTEM_CLOCK = Clock()
+
+
+class LatestTime:
+    """The latest time the clock may have shown to anybody, though it went back since."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen, self._seen_at = clock.now(), clock.monotonic()
+        self._latest = self._seen
+
+    def now(self) -> datetime:
+        """Look at the clock; what it would show had nobody set it back."""
+        seen, at = self._clock.now(), self._clock.monotonic()
+        with suppress(OverflowError):  # at the end of the calendar
+            self.is_at_least(self._seen + timedelta(seconds=at - self._seen_at))
+        self.is_at_least(seen)
+        self._seen, self._seen_at = seen, at
+        return self._latest
+
+    def is_at_least(self, moment: datetime) -> None:
+        """Somebody has seen that time."""
+        self._latest = max(self._latest, moment)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from eventbus.clock import SYSTEM_CLOCK, Clock
+from eventbus.clock import SYSTEM_CLOCK, Clock, LatestTime
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import StateUnusable
 from eventbus.event import Event, encode
@@ -95,8 +95,8 @@ class Journal:
         self._is_named = True
         """False while a power cut could still take the segment's name away."""
         self._started = clock.now()
-        self._latest = self._started
-        """The latest time of a write; the clock may have gone back since."""
+        self._latest = LatestTime(clock)
+        """No event written so far is later; the clock may have gone back since."""
 
     # --- opening -----------------------------------------------------------
 
@@ -157,7 +157,7 @@ class Journal:
         self._fd, self.segment, self.writer = taken.fd, taken.segment, taken.segment.writer
         self.size = self._synced_size = taken.size
         self.records = self._synced_records = taken.closing.before + 1
-        self._latest = max(self._latest, taken.closing.ts)
+        self._latest.is_at_least(taken.closing.ts)
 
     def _begin_segment(
         self,
@@ -173,7 +173,7 @@ class Journal:
         that begins is returned. On failure the old segment stays in use.
         """
         # Its name is no earlier than what stands before it: readers go by that.
-        start = max(self._clock.now(), self._latest)
+        start = self._latest.now()
         if previous is not None and previous.start >= start:
             start = previous.start + timedelta(microseconds=1)
         made = Segment.named(self.directory, start, self.writer)
@@ -219,7 +219,7 @@ class Journal:
         place = self.place
         self.size += size
         self.records += records
-        self._latest = max(self._latest, self._clock.now())
+        self._latest.now()
         if self._unsynced is not None:
             self._unsynced += blobs
             if self.size - self._synced_size > UNSYNCED_MOST:
@@ -400,7 +400,12 @@ class Journal:
             self.look()
             for event in self.mended:
                 self.append([encode(event) + b"\n"], 1)
-            ended = BusEnded(writer=self.writer, before=self.records, dropped=dropped)
+            ended = BusEnded(
+                ts=self._latest.now(),  # whoever goes on here begins no segment before that
+                writer=self.writer,
+                before=self.records,
+                dropped=dropped,
+            )
             self.append([encode(ended) + b"\n"], 1)
             self.sync()
         finally:

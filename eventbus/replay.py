@@ -35,8 +35,9 @@ def read_journal(
 ) -> Iterator[Event]:
     """The events kept in a state directory, merged by time, each writer's in its order.
 
-    `since` is inclusive, `until` exclusive; a naive time is local. Bookkeeping
-    records come only when asked for by `kinds="bus:*"`.
+    `since` is inclusive, `until` exclusive; a naive time is local. An event
+    that was made with a time yet to come may be passed over by `since`.
+    Bookkeeping records come only when asked for by `kinds="bus:*"`.
     """
     since, until = _aware(since), _aware(until)
     wanted = KindFilter(kinds)

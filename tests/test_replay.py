@@ -38,6 +38,48 @@ def test_since_finds_what_was_written_before_the_clock_went_back(tmp_path: Path)
     assert [event.n for event in read_journal(tmp_path, since=since)] == [2]  # type: ignore[attr-defined]
 
 
+def test_since_finds_what_a_process_before_wrote_at_a_later_time(tmp_path: Path) -> None:
+    """The process that goes on in a segment knows of times the clock had only before."""
+    clock = FakeClock(datetime(2200, 1, 1, 12, tzinfo=UTC))  # later than the real one
+    begun = clock.now()
+    small = JournalSettings(segment_bytes=900, keep_days=0)
+
+    with EventBus(tmp_path, journal=small, clock=clock) as bus:
+        clock.advance(hours=2)
+        write(bus, clock, 1)
+        clock.jump(begun)
+        write(bus, clock, 2)
+    clock.advance(minutes=1)
+    with EventBus(tmp_path, journal=small, clock=clock) as bus:
+        for number in range(3, 9):
+            write(bus, clock, number)
+
+    names = [segment.writer for segment in segments_in(tmp_path / "journal")]
+    assert len(names) > 1
+    assert len(set(names)) == 1
+    since = begun + timedelta(hours=1)
+    assert [event.n for event in read_journal(tmp_path, since=since)] == [1]  # type: ignore[attr-defined]
+
+
+def test_since_finds_what_was_made_right_before_the_clock_went_back(tmp_path: Path) -> None:
+    """It is written after: no write was ever made at so late a time."""
+    clock = FakeClock()
+    begun = clock.now()
+
+    with EventBus(tmp_path, journal=JournalSettings(segment_bytes=900), clock=clock) as bus:
+        write(bus, clock, 1)
+        clock.advance(hours=2)
+        late = LetterSent(n=2, ts=clock.now())
+        clock.jump(begun)
+        bus.emit_nowait(late)
+        for number in range(3, 9):
+            write(bus, clock, number)
+
+    assert len(segments_in(tmp_path / "journal")) > 1
+    since = begun + timedelta(hours=1)
+    assert list(read_journal(tmp_path, since=since)) == [late]
+
+
 def test_segments_keep_the_order_they_were_written_in_whatever_the_clock_does(
     tmp_path: Path,
 ) -> None:
