@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from eventbus import EventBus, Report
 from eventbus.bus import open_buses
+from tests.books import faults
 
 IS_LONG = os.environ.get("EVENTBUS_LONG") == "1"
 LENGTHS = ("EVENTBUS_LONG", "EVENTBUS_RUNS")
@@ -51,6 +53,22 @@ def no_bus_is_left_open() -> Iterator[None]:
     for bus in left:
         bus.close(grace=1)
     assert [str(bus.state) for bus in left] == []
+
+
+@pytest.fixture(autouse=True)
+def the_books_balance(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test is about: what its buses took in is where their counts say (R4)."""
+    wrong: list[str] = []
+    end = EventBus._end
+
+    def end_and_look(bus: EventBus, grace: float) -> Report:
+        report = end(bus, grace)
+        wrong.extend(faults(bus, report))
+        return report
+
+    monkeypatch.setattr(EventBus, "_end", end_and_look)
+    yield
+    assert wrong == []
 
 
 @pytest.fixture
