@@ -10,13 +10,17 @@ deadline when it closes, and tells only what is so.
 
 import asyncio
 import errno
+import logging
 import os
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -34,8 +38,8 @@ from tests.reliability.difficult import KeepingSink
 from tests.reliability.numbered import Producer, bad_lines, numbered, read_numbers
 
 CASES = runs(ci=2_200, long=40_000)
-AT_ONCE = 8
-"""Lives lived at the same time: most of each is waiting."""
+PROCESSES, AT_ONCE = 2, 8
+"""Who lives the lives, and how many each at the same time: most of a life is waiting."""
 GRACE = 0.15
 SLACK = 1.0
 PARTS, EVENTS_A_PART = 6, 15
@@ -87,15 +91,21 @@ class Life(msgspec.Struct):
 _shared: dict[str, KeepingSink] = {}
 
 
+HURRIED: tuple[tuple[Any, str, object], ...] = (
+    (eventbus.writer, "FIRST_PAUSE", 0.001),
+    (eventbus.writer, "LONGEST_PAUSE", 0.01),
+    (eventbus.delivery, "FIRST_PAUSE", 0.001),
+    (eventbus.lanes, "YIELD_CHECK", 0.01),
+    (eventbus.lanes, "RECOVERY_PAUSE", 0.01),
+    (eventbus.lanes, "find_sink", lambda use, given: _shared[use]),
+)
+"""Shorter pauses between tries; shared sinks found in a dict."""
+
+
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Shorter pauses between tries; shared sinks found in a dict."""
-    monkeypatch.setattr(eventbus.writer, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(eventbus.writer, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(eventbus.delivery, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(eventbus.lanes, "YIELD_CHECK", 0.01)
-    monkeypatch.setattr(eventbus.lanes, "RECOVERY_PAUSE", 0.01)
-    monkeypatch.setattr(eventbus.lanes, "find_sink", lambda use, given: _shared[use])
+    for module, name, value in HURRIED:
+        monkeypatch.setattr(module, name, value)
     yield
     _shared.clear()
 
@@ -250,30 +260,47 @@ def _cases(calls: Counter[str], rng: random.Random) -> Iterator[Case]:
         yield Case(operation, nth, rng.choice(ERRNOS), for_good, after)
 
 
+class Complaints(logging.Handler):
+    """What asyncio says went wrong in a loop of ours."""
+
+    def __init__(self) -> None:
+        super().__init__("ERROR")
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+
+
+def _try_share(ram: Path, calls: Counter[str], share: int) -> dict[str, list[str]]:
+    """Try every so manyth case, in a process of its own; what went wrong, by case."""
+    for module, name, value in HURRIED:
+        setattr(module, name, value)
+    complaints = Complaints()
+    logging.getLogger("asyncio").addHandler(complaints)
+    cases = enumerate(islice(_cases(calls, random.Random(5)), CASES))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        tried = {
+            f"{number}: {case}": pool.submit(_try, case, ram / str(number))
+            for number, case in islice(cases, share, None, PROCESSES)
+        }
+        wrong = {case: lived.result() for case, lived in tried.items()}
+    wrong["asyncio"] = complaints.told
+    return {what: found for what, found in wrong.items() if found}
+
+
 @pytest.mark.timeout(timeout_for(CASES, each=0.06))
 def test_whatever_call_fails_nothing_acknowledged_is_lost_or_doubled(
-    ram: Path,
-    hurried: None,
-    caplog: pytest.LogCaptureFixture,
-    record_property: Callable[[str, object], None],
+    ram: Path, hurried: None, record_property: Callable[[str, object], None]
 ) -> None:
     """R5: failing the Nth I/O call, once or for good, any errno, short writes too, is survived."""
     calls = _calls(ram / "calm")
-    cases = _cases(calls, random.Random(5))
-    wrong: dict[str, list[str]] = {}
 
-    caplog.set_level("ERROR", "asyncio")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        told = pool.map(
-            lambda case: (case, _try(case[1], ram / f"{case[0]}")),
-            ((number, next(cases)) for number in range(CASES)),
-        )
-        for (number, case), what in told:
-            if what:
-                wrong[f"{number}: {case}"] = what
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        shares = [pool.submit(_try_share, ram, calls, share) for share in range(PROCESSES)]
+        wrong = {case: found for share in shares for case, found in share.result().items()}
 
     assert wrong == {}
-    assert [record.getMessage() for record in caplog.records] == []
+    assert len(list(ram.iterdir())) == CASES + 1, "not every case was tried"
     assert set(OPERATIONS) - set(calls) <= {
         "unlock",
         "free_bytes",
