@@ -39,11 +39,12 @@ def fork(state: str, count: int) -> None:
 def fork_beside_lanes(state: str, count: int) -> None:
     """The same while the parent serves a lane, which has the children's events too."""
     with EventBus(state, sinks=["jsonl"]) as bus:
-        _fork_under(bus, count)
+        _fork_under(bus, count, at_once=TOGETHER)  # each waits a while for the lane
         bus.flush_now(timeout=10)
 
 
-def _fork_under(bus: EventBus, count: int) -> None:
+def _fork_under(bus: EventBus, count: int, *, at_once: int = 1) -> None:
+    living: dict[int, int] = {}
     for run in range(1, count + 1):
         for number in range(50 * (run - 1), 50 * run):
             bus.emit_nowait(numbered(0, 0, number))
@@ -51,8 +52,11 @@ def _fork_under(bus: EventBus, count: int) -> None:
         if pid == 0:
             emit_some(bus, run)
             _leave(bus, run)
-        _, status = os.waitpid(pid, 0)
-        assert status == 0, f"child {run} ended with {status}"
+        living[run] = pid
+        if run % at_once == 0 or run == count:
+            ended = {run: os.waitpid(pid, 0)[1] for run, pid in living.items()}
+            assert set(ended.values()) == {0}, f"children ended with {ended}"
+            living.clear()
 
 
 def _leave(bus: EventBus, run: int) -> None:
