@@ -1,15 +1,18 @@
 """R9: a kill at any step of rolling, rotating, packing or pruning loses and doubles nothing.
 
 Each test first counts the calls that a whole run makes on the files in
-question; then a forked writer is gone before, within or behind one of these
-calls, point after point, and the next process finds the wreckage. What single
-file sinks do at every such point is proven in tests/sinks; here it is the
-journal, and the log files behind a whole bus.
+question; then a forked writer is gone at one of these calls, point after
+point: before it, or within, if it writes. The next process finds the wreckage.
+CI's stories are short, so that each point of them is tried; most of what they
+find there was written before, on a disk that does not kill, and copied. What single file
+sinks do at every such point is proven in tests/sinks; here it is the journal,
+and the log files behind a whole bus.
 """
 
 import os
 import random
 import select
+import shutil
 import signal
 import struct
 import time
@@ -33,16 +36,17 @@ from eventbus.testing.disk import OPERATIONS
 from tests.reliability.counts import runs, timeout_for
 from tests.reliability.numbered import Numbered, Producer, bad_lines, numbered, read_numbers
 
-ROLLS = runs(ci=300, long=100_000)
-PRUNINGS = runs(ci=300, long=100_000)
-ROTATIONS = runs(ci=120, long=100_000)
+ROLLS = runs(ci=1_000, long=100_000)
+PRUNINGS = runs(ci=1_000, long=100_000)
+ROTATIONS = runs(ci=1_000, long=100_000)
+IS_WHOLE = ROLLS > 10_000
+"""True in the long form: the story is on the killing disk from its beginning."""
 WHO = Producer(run=0, producer=0)
 TOLD = struct.Struct("<I")
 PATIENCE = 30.0
 START = datetime(2026, 3, 10, 9, tzinfo=UTC)
 
-Way = Literal["before", "within", "after"]
-WAYS: tuple[Way, ...] = ("before", "within", "after")
+Way = Literal["before", "within"]
 Tell = Callable[[int], None]
 Story = Callable[[Path, Disk, Tell], None]
 Record = Callable[[str, object], None]
@@ -52,17 +56,24 @@ Record = Callable[[str, object], None]
 
 
 class Point(NamedTuple):
-    """The call at which the process is gone, and how much of that call was done."""
+    """The call before which the process is gone, or the write within which it is."""
 
     nth: int
     way: Way
+
+
+class Calls(NamedTuple):
+    """How many calls there were, and how many of them wrote."""
+
+    all: int = 0
+    writes: int = 0
 
 
 class MortalDisk(Disk):
     """Counts the calls on files below a directory, and ends the process at one of them."""
 
     def __init__(self, below: Path, point: Point | None = None) -> None:
-        self.calls = 0
+        self.calls = Calls()
         self._below = below
         self._point = point
         self._fds: set[int] = set()
@@ -70,15 +81,15 @@ class MortalDisk(Disk):
     def _do(self, operation: str, args: tuple[Any, ...]) -> Any:
         if not self._concerns(args):
             return self._really(operation, args)
-        self.calls += 1
-        if self._point is None or self.calls != self._point.nth:
-            return self._really(operation, args)
-        if self._point.way == "after":
-            self._really(operation, args)
-        elif self._point.way == "within" and operation in ("write", "writev"):
+        writes = operation in ("write", "writev")
+        self.calls = Calls(self.calls.all + 1, self.calls.writes + writes)
+        if self._point == Point(self.calls.all, "before"):
+            os._exit(9)
+        if writes and self._point == Point(self.calls.writes, "within"):
             whole = b"".join(args[1]) if operation == "writev" else bytes(args[1])
             super().write(args[0], whole[: len(whole) // 2])
-        os._exit(9)
+            os._exit(9)
+        return self._really(operation, args)
 
     def _concerns(self, args: tuple[Any, ...]) -> bool:
         first = args[0]
@@ -108,7 +119,7 @@ class Ended(NamedTuple):
     told: int
     """The last number it was told is safe; -1 for none."""
     status: int
-    calls: int
+    calls: Calls = Calls()
 
 
 def _run(story: Story, state: Path, disk: MortalDisk) -> Ended:
@@ -124,14 +135,15 @@ def _run(story: Story, state: Path, disk: MortalDisk) -> Ended:
         os.close(heard)
         _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    *told, last = [-1, *(number for (number,) in TOLD.iter_unpack(said))]
-    return Ended(told[-1], 0, last) if code == 0 else Ended(last, code, 0)
+    told = [-1, *(number for (number,) in TOLD.iter_unpack(said))]
+    return Ended(told[-3], 0, Calls(*told[-2:])) if code == 0 else Ended(told[-1], code)
 
 
 def _be_child(story: Story, state: Path, disk: MortalDisk, says: int) -> NoReturn:
     try:
         story(state, disk, partial(_tell, says))
-        _tell(says, disk.calls)
+        for number in disk.calls:
+            _tell(says, number)
         os._exit(0)
     except BaseException:
         traceback.print_exc()
@@ -156,21 +168,27 @@ def _listen(heard: int, pid: int) -> bytes:
     return said
 
 
-def _points(calls: int, count: int) -> list[Point]:
+def _points(calls: Calls, count: int) -> list[Point]:
     """Every point, or so many of them spread over the whole run."""
-    every = [Point(nth, way) for nth in range(1, calls + 1) for way in WAYS]
+    every = [Point(nth, "before") for nth in range(1, calls.all + 1)]
+    every += [Point(nth, "within") for nth in range(1, calls.writes + 1)]
     if count >= len(every):
         return every
-    return [every[index] for index in sorted(random.Random(calls).sample(range(len(every)), count))]
+    return random.Random(calls.all).sample(every, count)
 
 
-def _wreck(story: Story, below: str, path: Path, count: int) -> Iterable[tuple[Path, Ended]]:
+def _wreck(
+    story: Story, below: str, path: Path, count: int, *, before: Callable[[Path], None]
+) -> Iterable[tuple[Path, Ended]]:
     """The state directories that kills at so many points leave, each with what was told."""
+    before(path / "before")
+    shutil.copytree(path / "before", path / "whole")
     whole = _run(story, path / "whole", MortalDisk(path / "whole" / below))
     assert whole.status == 0
-    assert whole.calls > 30
+    assert whole.calls.all > 30
     for point in _points(whole.calls, count):
         state = path / f"{point.nth}-{point.way}"
+        shutil.copytree(path / "before", state)
         ended = _run(story, state, MortalDisk(state / below, point))
         assert ended.status in (0, 9), "it broke instead of being gone"
         yield state, ended
@@ -183,23 +201,34 @@ KEEP_BYTES = 9_000
 SEGMENT_MOST = 5_000
 """Bytes of a segment that just before it was full got the largest event."""
 EVENTS = 80
+FIRST = 0 if IS_WHOLE else 56
+"""The first event on the killing disk."""
 
 
-def _tell_each(state: Path, disk: Disk, tell: Tell, settings: JournalSettings) -> None:
+def _tell_each(
+    numbers: range, state: Path, disk: Disk, tell: Tell, settings: JournalSettings = SMALL
+) -> None:
     with EventBus(state, serve="never", journal=settings, disk=disk) as bus:
-        for number in range(EVENTS):
+        for number in numbers:
             bus.emit_nowait(numbered(*WHO, number))
             if bus.flush_now(until="synced", timeout=PATIENCE).reached:
                 tell(number)
 
 
+def _before(state: Path) -> None:
+    """What stands there when the story begins: too much already, for who prunes."""
+    state.mkdir()
+    if FIRST:
+        _tell_each(range(FIRST), state, Disk(), lambda number: None)
+
+
 def _roll(state: Path, disk: Disk, tell: Tell) -> None:
-    _tell_each(state, disk, tell, SMALL)
+    _tell_each(range(FIRST, EVENTS), state, disk, tell)
 
 
 def _prune(state: Path, disk: Disk, tell: Tell) -> None:
     settings = msgspec.structs.replace(SMALL, keep_bytes=KEEP_BYTES)
-    _tell_each(state, disk, tell, settings)
+    _tell_each(range(FIRST, EVENTS), state, disk, tell, settings)
 
 
 def _sizes(state: Path) -> list[int]:
@@ -223,7 +252,7 @@ def test_a_kill_at_any_call_while_the_journal_rolls_loses_nothing(
 ) -> None:
     killed = 0
 
-    for state, ended in _wreck(_roll, "journal", ram, ROLLS):
+    for state, ended in _wreck(_roll, "journal", ram, ROLLS, before=_before):
         with EventBus(state, serve="never", journal=SMALL) as bus:
             bus.emit_nowait(numbered(1, 0, 0))
 
@@ -248,7 +277,7 @@ def test_a_kill_at_any_call_while_the_journal_is_pruned_costs_no_more_than_the_p
     killed = 0
     settings = msgspec.structs.replace(SMALL, keep_bytes=KEEP_BYTES)
 
-    for state, ended in _wreck(_prune, ".", ram, PRUNINGS):
+    for state, ended in _wreck(_prune, ".", ram, PRUNINGS, before=_before):
         sizes = _sizes(state)
         numbers = read_numbers(state).get(WHO, [])
         first = numbers[0] if numbers else 0
@@ -296,19 +325,33 @@ class SkippingClock(Clock):
         self._skipped += passed.total_seconds()
 
 
+HALF_DAY, HALF_DAYS = timedelta(hours=12), 10
+FIRST_HALF_DAY = 0 if IS_WHOLE else 6
+"""The first half day on the killing disk."""
+
+
+def _days_before(state: Path) -> None:
+    state.mkdir()
+    if FIRST_HALF_DAY:
+        _log_half_days(range(FIRST_HALF_DAY), state, Disk(), lambda number: None)
+
+
 def _rotate(state: Path, disk: Disk, tell: Tell) -> None:
-    """Five days of a log file: rotated by size and by day, packed, pruned."""
+    """The days after: the log is rotated by size and by day, packed, pruned."""
+    _log_half_days(range(FIRST_HALF_DAY, HALF_DAYS), state, disk, tell)
+
+
+def _log_half_days(half_days: range, state: Path, disk: Disk, tell: Tell) -> None:
     clock = SkippingClock()
-    number = 0
+    clock.skip(half_days.start * HALF_DAY)
     with EventBus(state, sinks=[LOG], clock=clock, disk=disk, grace=PATIENCE) as bus:
-        for _ in range(10):
-            for _ in range(4):
+        for half_day in half_days:
+            for number in range(4 * half_day, 4 * half_day + 4):
                 event = numbered(*WHO, number)
                 bus.emit_nowait(msgspec.structs.replace(event, ts=clock.now()))
                 if bus.flush_now(until="written", timeout=PATIENCE).reached:
                     tell(number)
-                number += 1
-            clock.skip(timedelta(hours=12))
+            clock.skip(HALF_DAY)
 
 
 def _in_log(state: Path) -> list[int]:
@@ -322,7 +365,7 @@ def _go_on_until(state: Path, wanted: set[int], clock: Clock) -> None:
     with EventBus(state, sinks=[LOG], clock=clock, grace=PATIENCE):
         patience = time.monotonic() + PATIENCE
         while not wanted <= set(_in_log(state)) and time.monotonic() < patience:
-            time.sleep(0.02)
+            time.sleep(0.005)
 
 
 def _days(count: int) -> dict[int, float]:
@@ -337,7 +380,7 @@ def test_a_kill_at_any_call_on_a_log_file_behind_a_bus_loses_nothing(
     """Rotated, packed and pruned: each event of a day that is kept is there once."""
     killed = 0
 
-    for state, ended in _wreck(_rotate, "logs", ram, ROTATIONS):
+    for state, ended in _wreck(_rotate, "logs", ram, ROTATIONS, before=_days_before):
         numbers = read_numbers(state).get(WHO, [])
         assert numbers == list(range(len(numbers)))
         assert len(numbers) > ended.told
