@@ -24,8 +24,11 @@ __all__ = ["Lane", "LaneStatistics"]
 Begin = Callable[[Cursor | None], tuple[Backlog, Cursor]]
 """Where a lane begins, given what its sink says; asked once the sink is open."""
 
-TICK_EVERY = (0.75, 1.0)
-"""Seconds, at random: sinks that are ticked at the same moment hold up the app's loop."""
+TICK_EVERY = (0.7, 0.9)
+"""Seconds, at random: sinks that are ticked at the same moment hold up the app's loop.
+
+What becomes of a file is noticed by a tick, and within a second.
+"""
 BATCH_BYTES = 4 * 1024 * 1024
 OPEN_PAUSE = 1.0
 """Seconds between tries to open a sink."""
