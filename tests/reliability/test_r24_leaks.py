@@ -22,8 +22,8 @@ from tests.letters import LetterSent, eventually
 from tests.reliability.counts import runs, timeout_for
 
 ROTATIONS = runs(ci=100, long=10_000)
-EVENTS_EACH = 2_000 if ROTATIONS <= 1_000 else 5_000
-"""Events between two rotations: 0.2 million in all, 50 million in the long form."""
+EVENTS_EACH = 5_000
+"""Events between two rotations: 0.5 million in all, 50 million in the long form."""
 OPENINGS = runs(ci=50, long=2_000)
 VISITS = runs(ci=100, long=5_000)
 FAILURES = runs(ci=50, long=1_000)
