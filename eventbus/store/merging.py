@@ -17,7 +17,7 @@ from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Batch, Cursor, Place
 from eventbus.stretch import Stretch
 
-__all__ = ["BATCH_MOST", "bytes_after", "journal_batches"]
+__all__ = ["BATCH_MOST", "bytes_after", "ends_of", "journal_batches"]
 
 BATCH_MOST = 1_000
 
@@ -103,7 +103,7 @@ class _Stream:
         picked = stretch.pick(self._wanted)
         if picked is not None and not picked:
             return
-        moments, lines, ends = _moments(stretch), stretch.lines, _ends(stretch)
+        moments, lines, ends = _moments(stretch), stretch.lines, ends_of(stretch)
         for index in range(stretch.count) if picked is None else picked:
             yield moments[index], lines[index], Place(stretch.end.segment, ends[index])
 
@@ -126,7 +126,7 @@ def _moments(stretch: Stretch) -> Sequence[datetime]:
     return [event.ts for event in stretch.events]
 
 
-def _ends(stretch: Stretch) -> list[int]:
+def ends_of(stretch: Stretch) -> list[int]:
     """Where each of its records ends; counted from the end, as it may begin behind its start."""
     end, ends = stretch.end.offset, []
     for line in reversed(stretch.lines):

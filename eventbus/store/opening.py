@@ -25,7 +25,15 @@ from eventbus.store.sqlite import (
     is_out_of_time,
 )
 
-__all__ = ["Opened", "has_tables", "open_store", "open_to_land", "open_writer", "set_damaged_aside"]
+__all__ = [
+    "Opened",
+    "has_tables",
+    "open_reader",
+    "open_store",
+    "open_to_land",
+    "open_writer",
+    "set_damaged_aside",
+]
 
 DEADLINE_S = 30.0
 """Seconds a question may take."""
@@ -46,7 +54,7 @@ def open_store(
     Nothing is written, and whoever writes is not waited for. Raises
     `StoreUnusable` where there is no store, or one of another version.
     """
-    reader = _reader(where, deadline_s)
+    reader = open_reader(where, deadline_s=deadline_s)
     try:
         check_version(reader)
         yield reader
@@ -65,7 +73,8 @@ def open_store(
         reader.close()
 
 
-def _reader(where: str | os.PathLike[str], deadline_s: float | None) -> Reader:
+def open_reader(where: str | os.PathLike[str], *, deadline_s: float | None) -> Reader:
+    """A connection that only asks, whatever the version of the tables."""
     if isinstance(where, str) and where.startswith(SHARED):
         from eventbus.store.postgres import PostgresReader  # an extra, for those who ask for it
 

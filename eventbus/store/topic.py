@@ -12,7 +12,7 @@ import msgspec
 
 from eventbus.event import Event
 from eventbus.formats.moment import stamp
-from eventbus.store.engine import Writer
+from eventbus.store.engine import Reader, Writer
 
 __all__ = [
     "NO_SESSION",
@@ -52,6 +52,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     land: Land | None = None
     tend: Callable[[Writer], None] | None = None
     """What is to be done between batches, in small portions."""
+    check: Callable[[Reader], Iterable[str]] | None = None
+    """What is wrong with its tables, a sentence each; asked by the doctor."""
 
 
 def session_of(event: Event) -> str | None:

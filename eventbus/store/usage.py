@@ -20,6 +20,7 @@ from eventbus.store.engine import Reader, Values, Writer
 from eventbus.store.topic import Topic
 
 __all__ = [
+    "COUNTED",
     "TOPIC",
     "Charge",
     "Grouping",
@@ -28,9 +29,11 @@ __all__ = [
     "UsageAnswer",
     "UsageEntry",
     "charge",
+    "counts_of",
     "spent",
     "spent_by_day",
     "usage",
+    "whose",
 ]
 
 Grouping = Literal["day", "model", "user", "component", "session", "hour"]
@@ -82,8 +85,8 @@ def land(writer: Writer, events: list[Event]) -> None:
     hourly: dict[_Key, list[int]] = {}
     daily: dict[_Key, list[int]] = {}
     for event in events:
-        counts = _counts_of(event)
-        user, component, model, session = _whose(event)
+        counts = counts_of(event)
+        user, component, model, session = whose(event)
         hour = f"{event.ts.astimezone(UTC):%Y-%m-%dT%H}"
         _add(hourly, (hour, user, component, model, session), counts)
         _add(daily, (user, hour[:10], component, model), counts)
@@ -106,7 +109,7 @@ def _grow(writer: Writer, table: str, key: _Key, totals: dict[_Key, list[int]]) 
     )
 
 
-def _whose(event: Event) -> tuple[str, str, str, str]:
+def whose(event: Event) -> tuple[str, str, str, str]:
     """User, component, model and session; empty where it is not said."""
     scope = event.scope
     user, model = scope.user, getattr(event, "model", None)
@@ -115,7 +118,7 @@ def _whose(event: Event) -> tuple[str, str, str, str]:
     return user or "", scope.component or "", model or "", scope.session or ""
 
 
-def _counts_of(event: Event) -> list[int]:
+def counts_of(event: Event) -> list[int]:
     """In the order of `COUNTED`."""
     if isinstance(event, ModelAnswered):
         is_partial, is_estimated = event.state == "partial", event.state == "estimated"
@@ -304,10 +307,10 @@ class Charge(msgspec.Struct, frozen=True):
 
 def charge(event: Event) -> Charge:
     """What a model call, or a dispatch on its own, costs whom."""
-    counts = dict(zip(COUNTED, _counts_of(event), strict=True))
+    counts = dict(zip(COUNTED, counts_of(event), strict=True))
     tokens = sum(counts[name] for name in TOKENS)
     cost = Spent(counts["cost_nanos"], tokens, counts["unpriced"])
-    return Charge(_whose(event)[0], f"{event.ts.astimezone(UTC):%Y-%m-%d}", cost)
+    return Charge(whose(event)[0], f"{event.ts.astimezone(UTC):%Y-%m-%d}", cost)
 
 
 TOKENS = COUNTED[2:8]
