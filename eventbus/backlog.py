@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from eventbus.disk import Disk
+from eventbus.holes import Holes
 from eventbus.replay import SegmentReader, first_line, read_lines, valid_end
 from eventbus.segment import Move, Segment, segment_name, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Place
@@ -48,12 +49,20 @@ class Fed(Protocol):
 class FollowedWriter:
     """One writer's segments, read forward from a place."""
 
-    def __init__(self, writer: str, place: Place | None, directory: Path, disk: Disk) -> None:
+    def __init__(
+        self,
+        writer: str,
+        place: Place | None,
+        directory: Path,
+        disk: Disk,
+        *,
+        pruning_tells: bool = False,
+    ) -> None:
         self.writer = writer
         self.place = place
         self.segments: list[Segment] = []
-        self.pruned = 0
-        """Segments that were gone before they were read."""
+        self.holes = Holes(writer, directory, disk, pruning_tells=pruning_tells)
+        """What was gone before it was read."""
         self.is_read = False
         """True when there was nothing more the last time."""
         self._directory = directory
@@ -100,7 +109,7 @@ class FollowedWriter:
             return False
         if reader.segment.name not in self._ends:
             return True  # the next segment has only now appeared: read this one to its end
-        self.pruned += reader.is_gone
+        self.holes.look_between(reader, after)
         reader.close()
         self._reader = None
         self.place = self._place_in(after, reader.place)
@@ -140,7 +149,7 @@ class FollowedWriter:
         for segment in self.segments:
             if segment.name >= self.place.segment:
                 if segment.name != self.place.segment:
-                    self.pruned += 1
+                    self.holes.look_before(self.place, segment)
                     self.place = Place(segment.name, 0)
                 return segment
         return None
@@ -350,7 +359,9 @@ class Backlog:
         directory: Path | None,
         disk: Disk,
         others: Cursor | None = None,
+        is_kept: bool = False,
     ) -> None:
+        """`is_kept` says that the cursor is kept where pruning looks, and tells what it costs."""
         self.own = own
         self._directory = directory
         self._disk = disk
@@ -359,6 +370,7 @@ class Backlog:
         self._looked = float("-inf")
         self._there: Collection[str] = ()
         """Writers that had a segment at the last look."""
+        self._is_kept = is_kept
         self._rest: deque[Stretch] = deque()
         self._turn = 0
 
@@ -408,7 +420,9 @@ class Backlog:
         others = self._others if self._others is not None else {}
         if writer not in others and self._directory is not None:
             place = self._known.get(writer)
-            others[writer] = FollowedWriter(writer, place, self._directory, self._disk)
+            others[writer] = FollowedWriter(
+                writer, place, self._directory, self._disk, pruning_tells=self._is_kept
+            )
         return others[writer]
 
     def next(self) -> Stretch | None:
@@ -434,13 +448,10 @@ class Backlog:
                 return stretch
         return None
 
-    def pruned(self) -> int:
-        """Segments that were gone before this lane had read them, since last asked."""
-        number = 0
-        for followed in (self._others or {}).values():
-            number += followed.pruned
-            followed.pruned = 0
-        return number
+    def lost(self) -> tuple[int, int]:
+        """Others' events that were gone, and holes of unknown size, since last asked."""
+        told = [followed.holes.take() for followed in (self._others or {}).values()]
+        return sum(events for events, _ in told), sum(holes for _, holes in told)
 
     def close(self) -> None:
         if self.own is not None:

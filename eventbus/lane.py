@@ -347,9 +347,11 @@ class Lane:
         lost, self._lost = self._lost, 0
         if lost:
             self._say_gap(self.name, "gone", lost)
-        gone = self.backlog.pruned() if self.backlog is not None else 0
+        gone, unknown = self.backlog.lost() if self.backlog is not None else (0, 0)
         if gone:
-            self._say_gap(self.name, "pruned segments", gone)
+            self._say_gap(self.name, "gone", gone)
+        if unknown:
+            self._say_gap(self.name, "gone, number unknown", 0)
 
     async def sync(self) -> bool:
         """Return when what was handed over is safe from a power cut; False when it is not."""

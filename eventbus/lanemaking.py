@@ -80,7 +80,11 @@ class LaneMaker:
             writer = self._standing.writer
             start = cursor.get(writer) or self._first_own()
             backlog = Backlog(
-                self._own_writer(start), directory=self._journal, disk=self._disk, others=cursor
+                self._own_writer(start),
+                directory=self._journal,
+                disk=self._disk,
+                others=cursor,
+                is_kept=True,
             )
             return backlog, {**cursor, writer: start}
 

@@ -17,7 +17,7 @@ from eventbus.replay import read_lines
 from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Cursor, Place
 
-__all__ = ["prune_journal"]
+__all__ = ["prune_journal", "pruned_up_to"]
 
 PATIENCE = 3
 """A segment no lane has passed is kept this many times longer than the others."""
@@ -185,11 +185,32 @@ def _only_closing_left(segment: Segment, place: Place) -> bool:
 def _delete(state: Path, chosen: _Chosen, disk: Disk) -> list[GapLeft]:
     cursors = _cursors(state, disk)
     gaps: list[GapLeft] = []
+    _note_pruned(state, chosen, disk)
     for segment, behind in chosen.items():
         places = [(lane, cursors.get(lane, {}).get(segment.writer)) for lane in behind]
         with suppress(OSError):  # one that cannot be deleted keeps no other from it
             gaps += _delete_one(segment, places, disk)
     return gaps
+
+
+def pruned_up_to(state: Path, disk: Disk) -> dict[str, str]:
+    """The latest segment that pruning took of each writer; it told the lanes behind."""
+    try:
+        return msgspec.json.decode(disk.read(state / "run" / "pruned.json"), type=dict[str, str])
+    except (OSError, *UNREADABLE):
+        return {}
+
+
+def _note_pruned(state: Path, chosen: _Chosen, disk: Disk) -> None:
+    """Before they go, so that no lane finds a hole that seems to be nobody's."""
+    if not chosen:
+        return
+    there = segments_by_writer(segments_in(state / "journal", disk))
+    noted = {w: name for w, name in pruned_up_to(state, disk).items() if w in there}
+    for segment in chosen:
+        noted[segment.writer] = max(segment.name, noted.get(segment.writer, ""))
+    with suppress(OSError):  # then a lane tells of it as well
+        disk.replace(state / "run" / "pruned.json", msgspec.json.encode(noted))
 
 
 def _delete_one(

@@ -18,7 +18,14 @@ from eventbus.kinds import KindFilter, Kinds
 from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Place
 
-__all__ = ["SegmentReader", "first_line", "read_journal", "read_lines", "valid_end"]
+__all__ = [
+    "SegmentReader",
+    "first_line",
+    "opening_of",
+    "read_journal",
+    "read_lines",
+    "valid_end",
+]
 
 READ_BYTES = 256 * 1024
 LINE_MOST = 64 * 1024 * 1024
@@ -86,13 +93,20 @@ def read_lines(
 
 def valid_end(segment: Segment, after: Segment | None, disk: Disk = SYSTEM_DISK) -> int | None:
     """Bytes of a segment that count, as the writer's next one says; None: all."""
-    if after is None:
-        return None
+    opened = opening_of(after, disk) if after is not None else None
+    return opened.previous_end if opened is not None and opened.previous == segment.name else None
+
+
+def opening_of(segment: Segment, disk: Disk = SYSTEM_DISK) -> BusOpened | None:
+    """A segment's own record, if it can be read."""
+    return _as_opening(first_line(segment, disk))
+
+
+def _as_opening(line: bytes) -> BusOpened | None:
     try:
-        opened = msgspec.json.decode(first_line(after, disk), type=BusOpened)
+        return msgspec.json.decode(line, type=BusOpened)
     except UNREADABLE:
         return None
-    return opened.previous_end if opened.previous == segment.name else None
 
 
 def first_line(segment: Segment, disk: Disk = SYSTEM_DISK) -> bytes:
@@ -152,6 +166,19 @@ class SegmentReader:
             blob = blob[blob.find(b"\n") + 1 :]
             return blob or self.read(stop)
         return blob
+
+    def opening(self) -> BusOpened | None:
+        """The segment's own record, though its name be gone by now."""
+        first = self._disk.pread(self._fd, READ_BYTES, 0)
+        return _as_opening(first[: first.find(b"\n") + 1])
+
+    def count_lines(self) -> int:
+        """Lines before its place."""
+        number = 0
+        for start in range(0, self.offset, READ_BYTES):
+            size = min(READ_BYTES, self.offset - start)
+            number += self._disk.pread(self._fd, size, start).count(b"\n")
+        return number
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -11,9 +11,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventbus import Batch, Event, EventBus, JournalSettings, Lost, Place, Refused, Sink
+from eventbus import (
+    Batch,
+    Event,
+    EventBus,
+    JournalSettings,
+    Lost,
+    Place,
+    Refused,
+    Sink,
+    read_journal,
+)
 from eventbus.delivery import Delivery, Poisoned
 from eventbus.event import decode
+from eventbus.events.bus import GapLeft
 from eventbus.kinds import KindFilter
 from eventbus.lane import Lane
 from eventbus.segment import Move
@@ -29,6 +40,7 @@ from tests.letters import (
     eventually,
     letters,
     numbers,
+    segment_paths,
 )
 
 # --- batches ----------------------------------------------------------------------
@@ -754,6 +766,42 @@ def test_a_lane_may_follow_the_other_writers_too(tmp_path: Path) -> None:
 
     assert sorted(numbers(sink)) == list(range(501))
     assert [n for n in numbers(sink) if n < 500] == list(range(500))
+
+
+def test_segments_somebody_removed_are_told_by_events(tmp_path: Path) -> None:
+    sink = GatedSink()
+    small = JournalSettings(segment_bytes=1_000)
+
+    with EventBus(tmp_path, journal=small) as other, EventBus(tmp_path) as bus:
+        other.emit_nowait(LetterSent(n=-1))
+        other.flush_now(until="synced")
+        bus.attach(sink, name="all", writers="all")
+        other.emit_nowait(LetterSent(n=0))
+        assert sink.gate.reached.wait(PATIENCE)
+        for number in range(1, 100):
+            other.emit_nowait(LetterSent(n=number))
+            other.flush_now(until="synced")
+        others = [path for path in segment_paths(tmp_path) if other.writer_id in path.name]
+        for path in others[3:6]:
+            path.unlink()
+        sink.gate.open()
+        assert eventually(lambda: 99 in numbers(sink))
+        gap = eventually_gap(tmp_path)
+
+    assert (gap.lane, gap.reason) == ("all", "gone")
+    missing = set(range(100)) - set(numbers(sink))
+    assert len(missing) <= gap.count <= len(missing) + 2  # each has a record of its own
+    assert len(missing) > 5
+
+
+def eventually_gap(state: Path) -> GapLeft:
+    def gaps() -> list[Event]:
+        return list(read_journal(state, kinds="bus:gap"))
+
+    assert eventually(gaps)
+    (gap,) = gaps()
+    assert isinstance(gap, GapLeft)
+    return gap
 
 
 def test_it_follows_writers_that_begin_later(tmp_path: Path) -> None:

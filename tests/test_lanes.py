@@ -14,8 +14,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventbus import DefinitionError, EventBus, JournalSettings, SettingsError, SinkNotFound
+from eventbus import (
+    DefinitionError,
+    EventBus,
+    JournalSettings,
+    SettingsError,
+    SinkNotFound,
+    read_journal,
+)
 from eventbus.disk import SYSTEM_DISK
+from eventbus.events.bus import GapLeft
 from eventbus.resume import read_cursor
 from eventbus.segment import segment_name
 from eventbus.sink import NamedSink, Place
@@ -76,6 +84,7 @@ import sys
 from eventbus import EventBus
 from eventbus.disk import SYSTEM_DISK
 from eventbus.resume import read_cursor
+from eventbus.events.bus import GapLeft
 from eventbus.segment import segment_name
 from eventbus.sink import NamedSink, Place
 from tests.letters import LetterSent
@@ -236,6 +245,30 @@ def test_its_cursor_forgets_writers_nothing_is_left_of(state: Path, log: Path, u
 
     assert set(read_cursor(cursors / "tally.json", SYSTEM_DISK)) == {writer, "0000beef"}
     assert tallied(log) == list(range(30))
+
+
+@pytest.mark.usefixtures("plugins")
+def test_what_pruning_took_from_it_is_told_once_and_by_events(state: Path, log: Path) -> None:
+    small = JournalSettings(segment_bytes=1_000)
+    with EventBus(state, sinks=[tally(log)]) as bus:
+        send(bus, 0, 10)
+
+    with EventBus(state, serve="never", journal=small) as other:
+        for start in range(10, 100, 5):
+            send(other, start, 5)
+            other.flush_now(until="synced", timeout=PATIENCE)
+        other.use_journal_settings(msgspec.structs.replace(small, keep_bytes=5_000))
+        send(other, 100, 10)
+        other.flush_now(until="synced", timeout=PATIENCE)
+        with EventBus(state, sinks=[tally(log)]) as bus:
+            assert eventually(lambda: 109 in tallied(log))
+            assert bus.writer_id != other.writer_id
+
+    gaps = [gap for gap in read_journal(state, kinds="bus:gap") if isinstance(gap, GapLeft)]
+    missing = set(range(110)) - set(tallied(log))
+    assert len(missing) > 20
+    assert {(gap.lane, gap.reason) for gap in gaps} == {("tally", "pruned")}
+    assert sum(gap.count for gap in gaps) == len(missing)
 
 
 @pytest.mark.usefixtures("plugins")
