@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from eventbus.backlog import FollowedWriter
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import Event
+from eventbus.followed import FollowedWriter
 from eventbus.formats import flat
 from eventbus.kinds import KindFilter
 from eventbus.resume import read_cursor

@@ -11,12 +11,12 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-from eventbus.backlog import FollowedWriter
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import StoreUnusable
 from eventbus.event import Event, decode
 from eventbus.events.dispatch import DispatchFinished
 from eventbus.events.llm import ModelAnswered
+from eventbus.followed import FollowedWriter
 from eventbus.limits import Spending
 from eventbus.segment import segments_by_writer, segments_in
 from eventbus.sink import Cursor

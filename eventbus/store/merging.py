@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from eventbus.backlog import FollowedWriter
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import UNREADABLE
+from eventbus.followed import FollowedWriter
 from eventbus.kinds import KindFilter, Kinds
 from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Batch, Cursor, Place
