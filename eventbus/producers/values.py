@@ -6,6 +6,7 @@ Nothing here raises for what a value's own code does.
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -143,9 +144,9 @@ def preview(text: str, *, most: int = PREVIEW_MOST) -> str:
 def _words(name: str, input: Any) -> str:
     if not isinstance(input, Mapping):
         return "" if input is None else _value(input)
-    verb = next((word for word in map(str.lower, _WORD.findall(name)) if word in _WRITES), "")
-    path = _first(input, _PATHS)
-    if verb and isinstance(path, str):
+    verb = _verb_of(name)
+    path = _first(input, _PATHS) if verb else None
+    if isinstance(path, str):
         size = _size(_first(input, _CONTENTS))
         return f"{verb} {path} {size}" if size else f"{verb} {path}"
     command = _first(input, _COMMANDS)
@@ -155,6 +156,12 @@ def _words(name: str, input: Any) -> str:
         return shlex.join(as_text(word) for word in command[:_PAIRS_MOST])
     pairs = zip(input.items(), range(_PAIRS_MOST), strict=False)
     return " ".join(f"{as_text(key)}={_value(value)}" for (key, value), _ in pairs)
+
+
+@lru_cache(maxsize=1_000)
+def _verb_of(name: str) -> str:
+    """The first word of a tool's name that says it writes; empty if none does."""
+    return next((word for word in map(str.lower, _WORD.findall(name)) if word in _WRITES), "")
 
 
 def _first(input: Mapping[Any, Any], keys: Iterable[str]) -> Any:
@@ -168,6 +175,8 @@ def _size(content: Any) -> str:
 
 
 def _value(value: Any) -> str:
+    if type(value) is int or value is None:
+        return "null" if value is None else str(value)
     if isinstance(value, str):
         text = as_text(value[:_LOOKED_AT])
         return text if text and " " not in text else f'"{text}"'
