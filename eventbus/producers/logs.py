@@ -78,12 +78,8 @@ class RecordHandler(logging.Handler):
         super().__init__(level)
         self._bus = bus
 
-    def createLock(self) -> None:  # noqa: N802 - logging calls it so
-        """None: emitting takes no lock, and one held meanwhile could only be waited for."""
-        self.lock = None
-
     def handle(self, record: logging.LogRecord) -> bool:
-        """Record it, unless a filter has it out."""
+        """Record it, unless a filter has it out; with no lock, as none is needed."""
         passed = self.filter(record)
         if passed:
             self.emit(record if passed is True else passed)  # type: ignore[redundant-expr]

@@ -175,6 +175,29 @@ def test_an_error_of_its_own_is_of_no_tool(record: Recorded) -> None:
     assert error.tool is None
 
 
+def test_an_error_is_of_the_last_tool_and_not_of_one_before(record: Recorded) -> None:
+    def fail() -> None:
+        with suppress(KeyError), tool("first"):
+            raise KeyError("k")
+        with tool("second"):
+            raise ValueError("last")
+
+    with pytest.raises(ValueError, match="last"), dispatch():
+        fail()
+
+    error = finish_of(record).error
+    assert error is not None
+    assert error.tool == "second"
+
+
+def test_one_that_is_over_is_not_told_again(record: Recorded) -> None:
+    with dispatch() as turn:
+        pass
+    turn.__exit__(None, None, None)
+
+    assert finish_of(record).status == "success"
+
+
 # --- tools ---------------------------------------------------------------------------
 
 

@@ -88,6 +88,7 @@ async def test_one_in_a_task_nobody_awaits(record: Recorded, undo: Any) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: said.append(context["message"]))
     record_uncaught()
+    record_uncaught()
 
     async def fail() -> None:
         raise ValueError("no")
