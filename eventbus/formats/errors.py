@@ -11,7 +11,7 @@ from eventbus.formats import flat
 from eventbus.formats.moment import stamp
 from eventbus.formats.record import Record, to_json
 
-__all__ = ["KINDS", "encode"]
+__all__ = ["KINDS", "Error", "encode", "error_of"]
 
 KINDS = ("error:*", "llm:error", "worker:fail")
 
@@ -31,54 +31,54 @@ class Error(Record, frozen=True, kw_only=True):
 
 def encode(event: Event) -> bytes | None:
     """The line of an error, a failed model call or a failed worker."""
+    error = error_of(event)
+    return None if error is None else to_json(error)
+
+
+def error_of(event: Event) -> Error | None:
+    """What went wrong by an event; None for one by which nothing did."""
     if isinstance(event, ErrorRaised):
         return _raised(event)
     if isinstance(event, ModelFailed):
-        return _line(event, event.error_type or "ModelFailed", event.error)
+        return _failed(event, event.error_type or "ModelFailed", event.error)
     if isinstance(event, WorkerFailed):
-        return _line(event, event.error_type or "WorkerFailed", event.error, stack=event.stack)
+        return _failed(event, event.error_type or "WorkerFailed", event.error, stack=event.stack)
     if isinstance(event, LogLine) and event.event_type.startswith(("error:", "llm:error")):
         return _logged(event)
     return None
 
 
-def _raised(event: ErrorRaised) -> bytes:
+def _raised(event: ErrorRaised) -> Error:
     tool, args = (event.tool, event.args) if isinstance(event, ToolErrored) else (None, None)
-    return to_json(
-        Error(
-            timestamp=stamp(event.ts),
-            component=event.component or event.scope.component,
-            type=event.type,
-            message=event.message,
-            stack=event.stack,
-            tool=tool,
-            args=args,
-            source=event.scope.source,
-        )
+    return Error(
+        timestamp=stamp(event.ts),
+        component=event.component or event.scope.component,
+        type=event.type,
+        message=event.message,
+        stack=event.stack,
+        tool=tool,
+        args=args,
+        source=event.scope.source,
     )
 
 
-def _line(event: Event, name: str, message: str, *, stack: str | None = None) -> bytes:
-    return to_json(
-        Error(
-            timestamp=stamp(event.ts),
-            component=event.scope.component,
-            type=name,
-            message=message,
-            stack=stack,
-            source=event.scope.source,
-        )
+def _failed(event: Event, name: str, message: str, *, stack: str | None = None) -> Error:
+    return Error(
+        timestamp=stamp(event.ts),
+        component=event.scope.component,
+        type=name,
+        message=message,
+        stack=stack,
+        source=event.scope.source,
     )
 
 
-def _logged(event: LogLine) -> bytes:
+def _logged(event: LogLine) -> Error:
     """A log line has no exception to name; its own type stands for one."""
-    return to_json(
-        Error(
-            timestamp=stamp(event.ts),
-            component=event.scope.component,
-            type=event.event_type,
-            message=flat.log_message(event),
-            source=event.source or event.scope.source,
-        )
+    return Error(
+        timestamp=stamp(event.ts),
+        component=event.scope.component,
+        type=event.event_type,
+        message=flat.log_message(event),
+        source=event.source or event.scope.source,
     )

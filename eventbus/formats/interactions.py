@@ -13,7 +13,7 @@ from eventbus.formats.as_text import middle_cut
 from eventbus.formats.moment import stamp
 from eventbus.formats.record import Record, to_json
 
-__all__ = ["KINDS", "STACK_MOST", "encode"]
+__all__ = ["KINDS", "STACK_MOST", "Interaction", "encode", "interaction_of"]
 
 KINDS = ("dispatch:finish", "dispatch:refuse")
 STACK_MOST = 4_000
@@ -61,10 +61,16 @@ class Interaction(Record, frozen=True, kw_only=True):
 
 def encode(event: Event) -> bytes | None:
     """The line of a dispatch that finished or was refused."""
+    interaction = interaction_of(event)
+    return None if interaction is None else to_json(interaction)
+
+
+def interaction_of(event: Event) -> Interaction | None:
+    """A dispatch with what its scope adds; None for any other event."""
     if isinstance(event, DispatchFinished):
-        return to_json(_finished(event))
+        return _finished(event)
     if isinstance(event, DispatchRefused):
-        return to_json(_refused(event))
+        return _refused(event)
     return None
 
 

@@ -1,6 +1,20 @@
 """Every topic of the store, and the tables as this version wants them."""
 
-from eventbus.store import cursors, events, search, sessions, traces, usage
+from eventbus.store import (
+    changes,
+    cursors,
+    dispatches,
+    errors,
+    events,
+    messages,
+    search,
+    sessions,
+    snapshots,
+    spawns,
+    tasks,
+    traces,
+    usage,
+)
 from eventbus.store.topic import Topic
 
 __all__ = ["TOPICS"]
@@ -11,6 +25,13 @@ TOPICS: tuple[Topic, ...] = (
     usage.TOPIC,
     search.TOPIC,
     sessions.TOPIC,
+    tasks.TOPIC,
     traces.TOPIC,
+    snapshots.TOPIC,
+    changes.TOPIC,
+    errors.TOPIC,
+    dispatches.TOPIC,
+    messages.TOPIC,
+    spawns.TOPIC,
 )
 """In the order in which a batch lands."""

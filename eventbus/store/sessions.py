@@ -1,6 +1,6 @@
 """Sessions: each run of an agent, when it was opened, what came of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,11 @@ from eventbus.events.log import LogLine
 from eventbus.events.session import SessionCreated, SessionEnded, SessionResumed
 from eventbus.events.traces import ToolStarted
 from eventbus.events.worker import WorkerFailed
-from eventbus.store.engine import Reader, Writer
+from eventbus.limits import NANOS
+from eventbus.store.engine import Reader, Row, Writer
 from eventbus.store.folding import Folded, folded_rows, keep_folded
 from eventbus.store.pages import Page
+from eventbus.store.savings import NOTHING_SAVED, Saved, saved_in
 from eventbus.store.topic import Topic, each_once, in_text, order_key, stamp
 from eventbus.store.walking import BY_NAME, Walk, as_struct, walk
 
@@ -25,7 +27,7 @@ __all__ = [
     "Opening",
     "Session",
     "first_opening_after",
-    "know_sessions",
+    "know_session",
     "openings",
     "session",
     "session_ids_opened",
@@ -54,6 +56,15 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     tools: int
     """Tool calls that began."""
     errors: int
+    tokens_in: int = 0
+    """All input of its model calls, cached or not."""
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    """Of the calls whose price is known."""
+    unpriced: int = 0
+    """Model calls whose price is not."""
+    saved: Saved = NOTHING_SAVED
+    """What its tasks saved over the cloud."""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +79,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """The id of the snapshot's event it went on from; None: it began anew."""
 
 
-_COLUMNS = Session.__struct_fields__
+_COLUMNS = Session.__struct_fields__[: Session.__struct_fields__.index("tokens_in")]
 
 TABLES = (
     """CREATE TABLE sessions (
@@ -102,9 +113,11 @@ def land(writer: Writer, events: Sequence[Event]) -> None:
         _fold(writer, told)
 
 
-def know_sessions(writer: Writer, first_seen: Mapping[str, str]) -> None:
-    """Have a row for each of these sessions, seen at that time."""
-    _meet(writer, [(id, ts, ts, 0, 0, 0) for id, ts in sorted(first_seen.items())])
+def know_session(writer: Writer, id: str, moments: Iterable[str]) -> None:
+    """Have a row for a session, seen at these moments."""
+    ordered = sorted(moments)
+    if ordered:
+        _meet(writer, [(id, ordered[0], ordered[-1], 0, 0, 0)])
 
 
 def _meet(writer: Writer, rows: Sequence[tuple[str, str, str, int, int, int]]) -> None:
@@ -241,8 +254,11 @@ _OPENINGS = Walk(
     form=BY_NAME,
     is_newest_first=True,
 )
-_session = as_struct(Session)
 _opening = as_struct(Opening)
+
+
+def _session(row: Row) -> Session:
+    return Session(**dict(zip(_COLUMNS, row, strict=True)))
 
 
 def sessions(
@@ -260,13 +276,14 @@ def sessions(
     way = _SESSIONS.within("start_time", since, until).where(
         cli_tool=cli_tool, persona=persona, user_id=user
     )
-    return walk(store, way, limit=limit, cursor=cursor, read=_session)
+    page = walk(store, way, limit=limit, cursor=cursor, read=_session)
+    return msgspec.structs.replace(page, items=_with_sums(store, page.items))
 
 
 def session(store: Reader, id: str) -> Session | None:
     """One session; None where no event speaks of it."""
     row = store.row(f"SELECT {_SESSIONS.columns} FROM sessions WHERE id = ?", (id,))
-    return None if row is None else _session(row)
+    return None if row is None else _with_sums(store, [_session(row)])[0]
 
 
 def openings(
@@ -288,3 +305,39 @@ def first_opening_after(reader: Reader, session_id: str, key: str) -> str | None
         (session_id, key),
     )
     return None if row is None else str(row[0])
+
+
+# --- what their calls and tasks come to ------------------------------------------------
+
+
+def _with_sums(store: Reader, found: Sequence[Session]) -> list[Session]:
+    ids = [each.id for each in found]
+    used, saved = _used_in(store, ids), saved_in(store, ids)
+    return [
+        msgspec.structs.replace(
+            each, **used.get(each.id, {}), saved=saved.get(each.id, NOTHING_SAVED)
+        )
+        for each in found
+    ]
+
+
+def _used_in(store: Reader, ids: Sequence[str]) -> dict[str, dict[str, int | float]]:
+    if not ids:
+        return {}
+    rows = store.rows(
+        "SELECT session_id,"
+        " sum(input_uncached + cache_read + cache_write_5m + cache_write_1h),"
+        " sum(output_visible + reasoning), sum(cost_nanos), sum(unpriced)"
+        f" FROM usage_hourly WHERE session_id IN ({', '.join('?' * len(ids))})"
+        " GROUP BY session_id",
+        ids,
+    )
+    return {
+        row[0]: {
+            "tokens_in": int(row[1]),
+            "tokens_out": int(row[2]),
+            "cost_usd": int(row[3]) / NANOS,
+            "unpriced": int(row[4]),
+        }
+        for row in rows
+    }

@@ -67,6 +67,7 @@ TABLES = (
         tokens_used {integer}, cache_tokens {integer}, reasoning_tokens {integer},
         error TEXT, outcome TEXT, created_at TEXT NOT NULL,
         is_open {integer} NOT NULL, as_of TEXT NOT NULL){strict}""",
+    "CREATE INDEX idx_tool_traces_started ON tool_traces (started_at, id)",
     "CREATE INDEX idx_tool_traces_chat ON tool_traces (chat_id, started_at, id)",
     "CREATE INDEX idx_tool_traces_session ON tool_traces (session_id, started_at, id)",
     """CREATE INDEX idx_tool_traces_open ON tool_traces (session_id, started_at, id)
@@ -174,18 +175,16 @@ _COLUMN_OF = {"output": "tool_output"}
 
 def _settle(reader: Reader, row: Folded) -> None:
     """Say whether it is still open, and close it if its session was opened again since."""
-    ends = ("outcome", "finished_at")
-    if any(row.is_said(name) and row.fields[name] is not None for name in ends):
-        row.fields |= {name: None for name in ends if not row.is_said(name)} | {"is_open": 0}
-        return
+    unsaid = [name for name in _ENDS if not row.is_said(name)]
+    is_open = all(row.fields.get(name) is None for name in _ENDS if name not in unsaid)
     opened = None
-    if row.is_said("begun"):
+    if is_open and row.is_said("begun"):
         opened = first_opening_after(reader, row.fields["session_id"], row.as_of["begun"])
-    row.fields |= {
-        "is_open": 1,
-        "finished_at": opened,
-        "outcome": "abandoned" if opened is not None else None,
-    }
+    closed = {"outcome": "abandoned" if opened is not None else None, "finished_at": opened}
+    row.fields |= {name: closed[name] for name in unsaid} | {"is_open": int(is_open)}
+
+
+_ENDS = ("outcome", "finished_at")
 
 
 TOPIC = Topic(

@@ -14,12 +14,14 @@ from eventbus.formats.moment import stamp
 from eventbus.store.engine import Reader, Row, Values
 from eventbus.store.pages import Page, clamped, read_page_cursor, write_page_cursor
 
-__all__ = ["BY_MOMENT", "BY_NAME", "Walk", "as_struct", "walk"]
+__all__ = ["BY_KEY", "BY_MOMENT", "BY_NAME", "Walk", "as_struct", "walk"]
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
 Place = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+BY_KEY = tuple[Literal["next", "previous"], str]
+"""The cursor of rows in order of their order key."""
 BY_MOMENT = tuple[Literal["next", "previous"], str, Place]
 """The cursor of rows in order of a time, then of a key that counts up."""
 BY_NAME = tuple[Literal["next", "previous"], str, str]
@@ -32,9 +34,9 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     columns: str
     source: str
     """The table, with what is joined to it."""
-    key: tuple[str, str]
+    key: tuple[str, ...] = ("as_of",)
     """The columns it is in order of; together they are unique."""
-    form: Any = BY_MOMENT
+    form: Any = BY_KEY
     is_newest_first: bool = False
     conditions: tuple[str, ...] = ()
     values: tuple[Any, ...] = ()
@@ -60,10 +62,16 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
         """The same, of only those rows from `since` on and before `until`; naive is local."""
         walk = self
         if since is not None:
-            walk = walk.given(f"{column} >= ?", stamp(since.astimezone(UTC)))
+            walk = walk.given(f"{column} >= ?", _from(column, since))
         if until is not None:
-            walk = walk.given(f"{column} < ?", stamp(until.astimezone(UTC)))
+            walk = walk.given(f"{column} < ?", _from(column, until))
         return walk
+
+
+def _from(column: str, moment: datetime) -> str:
+    """What a column holds from that moment on: a time, or an order key."""
+    moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}" if column == "as_of" else stamp(moment)
 
 
 def as_struct(cls: type[S]) -> Callable[[Row], S]:
@@ -79,14 +87,14 @@ def walk(
     limit = clamped(limit)
     if cursor is None:
         rows = _rows(reader, way, limit + 1)
-        return _page(rows[:limit], read, has_next=len(rows) > limit, has_previous=False)
+        return _page(rows[:limit], way, read, has_next=len(rows) > limit, has_previous=False)
     towards, *place = read_page_cursor(cursor, way.form)
     if towards == "next":
         rows = _rows(reader, way, limit + 1, place)
-        return _page(rows[:limit], read, has_next=len(rows) > limit, has_previous=True)
+        return _page(rows[:limit], way, read, has_next=len(rows) > limit, has_previous=True)
     rows = _rows(reader, way, limit + 1, place, is_backwards=True)
     has_previous = len(rows) > limit
-    return _page(rows[:limit][::-1], read, has_next=True, has_previous=has_previous)
+    return _page(rows[:limit][::-1], way, read, has_next=True, has_previous=has_previous)
 
 
 def _rows(
@@ -97,28 +105,28 @@ def _rows(
     *,
     is_backwards: bool = False,
 ) -> list[Row]:
-    first, second = way.key
     is_down = way.is_newest_first != is_backwards
+    down = " DESC" if is_down else ""
+    key = ", ".join(way.key)
     conditions = list(way.conditions)
     if place:
-        conditions.append(f"({first}, {second}) {'<' if is_down else '>'} (?, ?)")
-    down = " DESC" if is_down else ""
+        conditions.append(f"({key}) {'<' if is_down else '>'} ({', '.join('?' * len(place))})")
     return reader.rows(
-        f"SELECT {first}, {second}, {way.columns} FROM {way.source}"
+        f"SELECT {key}, {way.columns} FROM {way.source}"
         + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
-        + f" ORDER BY {first}{down}, {second}{down} LIMIT {limit}",
+        + f" ORDER BY {', '.join(column + down for column in way.key)} LIMIT {limit}",
         (*way.values, *place),
     )
 
 
 def _page(
-    rows: list[Row], read: Callable[[Row], T], *, has_next: bool, has_previous: bool
+    rows: list[Row], way: Walk, read: Callable[[Row], T], *, has_next: bool, has_previous: bool
 ) -> Page[T]:
-    items = [read(row[2:]) for row in rows]
     if not rows:
-        return Page(items)
+        return Page([])
+    key = len(way.key)
     return Page(
-        items,
-        next=write_page_cursor("next", *rows[-1][:2]) if has_next else None,
-        previous=write_page_cursor("previous", *rows[0][:2]) if has_previous else None,
+        [read(row[key:]) for row in rows],
+        next=write_page_cursor("next", *rows[-1][:key]) if has_next else None,
+        previous=write_page_cursor("previous", *rows[0][:key]) if has_previous else None,
     )

@@ -1,6 +1,7 @@
 """A store on each engine: SQLite in a file, PostgreSQL on loopback in a schema of its own."""
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from eventbus.store.engine import Writer
 from eventbus.store.migrations import migrate
 from eventbus.store.opening import open_store
+from eventbus.store.schema import TOPICS
 from eventbus.store.sqlite import FILE_NAME, SqliteWriter
 
 SERVER = os.environ.get("TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
@@ -68,6 +70,43 @@ def store_writer(where: str) -> Iterator[Writer]:
     migrate(writer)
     yield writer
     writer.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def emptied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Writer]:
+    """The writing connection of a store with nothing in it.
+
+    On PostgreSQL, where making tables takes long, it is one for all tests,
+    and emptied for each.
+    """
+    is_kept = request.param == "postgres"
+    writer = open_writer(request.getfixturevalue("kept_schema") if is_kept else str(tmp_path))
+    if is_kept:
+        empty(writer)
+    else:
+        migrate(writer)
+    yield writer
+    writer.close()
+
+
+@pytest.fixture(scope="session")
+def kept_schema() -> Iterator[str]:
+    """An address on a PostgreSQL server with tables that stay for all tests."""
+    for url in a_schema_of_its_own():
+        writer = open_writer(url)
+        migrate(writer)
+        writer.close()
+        yield url
+
+
+def empty(writer: Writer) -> None:
+    """Take every row away, of what refers to others first."""
+    for topic in reversed(TOPICS):
+        for table in reversed(TABLE.findall(" ".join(topic.tables))):
+            writer.run(f"DELETE FROM {table}")
+
+
+TABLE = re.compile(r"CREATE TABLE (\w+)")
 
 
 def open_writer(where: str) -> Writer:
