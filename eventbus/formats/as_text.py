@@ -4,7 +4,7 @@ import math
 
 from eventbus.events.log import Scalar
 
-__all__ = ["STACK_MOST", "as_scalar", "as_text", "middle_cut", "stack_of"]
+__all__ = ["STACK_MOST", "as_scalar", "as_text", "middle_cut", "stack_of", "text_if_said"]
 
 INT_MOST = 2**63 - 1
 """Larger numbers are text on the way through JSON."""
@@ -20,6 +20,11 @@ def as_text(value: object) -> str:
         except Exception as error:  # noqa: BLE001 - the value's own code; the text says so
             value = f"<{type(value).__name__}: str() raises {type(error).__name__}>"
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def text_if_said(value: object) -> str | None:
+    """The same, and None for None: for ids, which people may have as numbers."""
+    return None if value is None else as_text(value)
 
 
 def as_scalar(value: object) -> Scalar:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from eventbus.events.channel import ChannelMessage
-from eventbus.formats.as_text import as_text
+from eventbus.formats.as_text import as_text, text_if_said
 from eventbus.producers.acting import Bus, emitter, scope_here
 from eventbus.producers.values import preview
 
@@ -16,20 +16,20 @@ def channel_message(
     direction: Literal["in", "out"],
     channel: str,
     user: str | None = None,
-    text: str = "",
+    text: str | None = None,
     *,
     bus: Bus | None = None,
 ) -> None:
     """Record a message: its length and its beginning, not the whole of it."""
     if direction not in DIRECTIONS:
         raise ValueError(f"a message cannot go {direction!r}; allowed: {', '.join(DIRECTIONS)}")
-    text = as_text(text)
+    text = text_if_said(text) or ""
     emitter(bus)(
         ChannelMessage(
             scope=scope_here(bus),
             direction=direction,
-            channel=channel,
-            user=user,
+            channel=as_text(channel),
+            user=text_if_said(user),
             length=len(text),
             preview=preview(text),
         )

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from operator import index
 from types import TracebackType
 from typing import Any, Self
 
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.event import new_id
 from eventbus.events.conversation import ConversationEnded, ConversationStarted, TurnTaken
+from eventbus.formats.as_text import text_if_said
 from eventbus.producers.acting import Bus, emitter, scope_here
 from eventbus.producers.sessions import save_snapshot
 from eventbus.scope import current_scope, scope
@@ -31,7 +33,7 @@ class conversation:
     def __init__(
         self, chat: str | None = None, *, bus: Bus | None = None, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        self.chat = chat or current_scope().chat or new_id()
+        self.chat = text_if_said(chat) or current_scope().chat or new_id()
         self.turns = 0
         """Those taken so far."""
         self._bus = bus
@@ -94,12 +96,12 @@ class turn:
         bus: Bus | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.number = number or 0
+        self.number = 0
         """Its number, once it has begun."""
-        self.chat = chat or ""
+        self.chat = ""
         """Its chat, once it has begun."""
-        self._number = number
-        self._chat = chat
+        self._number = None if number is None else index(number)
+        self._chat = text_if_said(chat)
         self._snapshot = snapshot
         self._bus = bus
         self._clock = clock

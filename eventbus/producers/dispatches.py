@@ -1,5 +1,6 @@
 """Kernel turns around the agent's own code: `async with dispatch(...)`, one line each."""
 
+from operator import index
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -7,7 +8,7 @@ import msgspec
 
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.events.dispatch import DispatchError, DispatchFinished
-from eventbus.formats.as_text import as_text, middle_cut, stack_of
+from eventbus.formats.as_text import as_text, middle_cut, stack_of, text_if_said
 from eventbus.producers.acting import Bus, emitter, scope_here
 from eventbus.producers.inside import Inside, dollars
 from eventbus.scope import Scope, scope, witnessed_by
@@ -56,12 +57,12 @@ class dispatch:
         bus: Bus | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.model = model
+        self.model = text_if_said(model)
         """None: that of the first model call inside."""
-        self._sender_id = sender_id
-        self._conversation_id = conversation_id
-        self._agent_name = agent_name
-        self._batch_id = batch_id
+        self._sender_id = text_if_said(sender_id)
+        self._conversation_id = text_if_said(conversation_id)
+        self._agent_name = text_if_said(agent_name)
+        self._batch_id = text_if_said(batch_id)
         self._limits = limits
         self._bus = bus
         self._clock = clock
@@ -74,13 +75,13 @@ class dispatch:
     def tokens(self, *, in_: int | None = None, out: int | None = None) -> None:
         """Say what it used; said more than once, it adds up."""
         if in_ is not None:
-            self._said.tokens_in = (self._said.tokens_in or 0) + in_
+            self._said.tokens_in = (self._said.tokens_in or 0) + index(in_)
         if out is not None:
-            self._said.tokens_out = (self._said.tokens_out or 0) + out
+            self._said.tokens_out = (self._said.tokens_out or 0) + index(out)
 
     def cost(self, dollars: float | None) -> None:
         """Say what it cost; said more than once, it adds up. None: a part has no price."""
-        self._said.costs.append(dollars)
+        self._said.costs.append(None if dollars is None else float(dollars))
 
     # --- its block -----------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from eventbus.events.dispatch import DispatchTool
-from eventbus.events.llm import ModelAnswered
+from eventbus.events.llm import ModelAnswered, Usage
 from eventbus.producers.endings import Outcome
 from eventbus.scope import current_witness
 
@@ -111,12 +111,16 @@ class Inside:
     @property
     def tokens_in(self) -> int | None:
         """Summed over those that reported; None where none did."""
-        told = [answer.usage.tokens_in for answer in self.answers if answer.usage is not None]
+        told = [
+            answer.usage.tokens_in for answer in self.answers if isinstance(answer.usage, Usage)
+        ]
         return sum(told) if told else None
 
     @property
     def tokens_out(self) -> int | None:
-        told = [answer.usage.tokens_out for answer in self.answers if answer.usage is not None]
+        told = [
+            answer.usage.tokens_out for answer in self.answers if isinstance(answer.usage, Usage)
+        ]
         return sum(told) if told else None
 
     @property
@@ -127,7 +131,7 @@ class Inside:
 
 def dollars(costs: Sequence[float | None]) -> float | None:
     """Costs added as the decimals they are written as; None where one is unknown, or none is."""
-    known = [Decimal(str(cost)) for cost in costs if cost is not None]
+    known = [Decimal(str(cost)) for cost in costs if isinstance(cost, int | float)]
     if not known or len(known) < len(costs):
         return None
     total = sum(known, Decimal())

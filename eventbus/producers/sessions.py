@@ -1,5 +1,6 @@
 """Sessions around the agent's own code, and snapshots to go on from."""
 
+from operator import index
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,7 +9,7 @@ import msgspec
 from eventbus.errors import SnapshotRefused
 from eventbus.event import new_id
 from eventbus.events.session import SessionCreated, SessionEnded, SnapshotSaved
-from eventbus.formats.as_text import as_text
+from eventbus.formats.as_text import as_text, text_if_said
 from eventbus.poison import SNAPSHOT_BYTES_MOST
 from eventbus.producers.acting import Bus, emitter, process_session, scope_here
 from eventbus.producers.endings import outcome_of
@@ -36,10 +37,10 @@ class session:
         reason: str | None = None,
         bus: Bus | None = None,
     ) -> None:
-        self.id = id if id is not None else new_id()
-        self._cli_tool = cli_tool
-        self._persona = persona
-        self._nexus_mode = nexus_mode
+        self.id = text_if_said(id) or new_id()
+        self._cli_tool = text_if_said(cli_tool)
+        self._persona = text_if_said(persona)
+        self._nexus_mode = text_if_said(nexus_mode)
         self._reason = reason
         self._bus = bus
         self._acting = scope(session=self.id)
@@ -107,10 +108,11 @@ def save_snapshot(
     Raises `SnapshotRefused` where it would not come back as it is: what JSON
     cannot hold, or more than `most` bytes of it.
     """
+    chat_id = as_text(chat_id)
     saved = SnapshotSaved(
         scope=scope_here(bus),
         chat_id=chat_id,
-        turn_number=turn_number,
+        turn_number=index(turn_number),
         state=_encoded(state, chat_id, min(most, SNAPSHOT_BYTES_MOST - HEADER_BYTES)),
     )
     emitter(bus)(saved)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from operator import index
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -9,7 +10,7 @@ from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.event import Event, new_id
 from eventbus.events.error import ToolErrored
 from eventbus.events.traces import ToolFinished, ToolStarted
-from eventbus.formats.as_text import as_text, stack_of
+from eventbus.formats.as_text import as_text, stack_of, text_if_said
 from eventbus.producers.acting import Bus, emitter, scope_here
 from eventbus.producers.arguments import arguments_of
 from eventbus.producers.around import called_in, is_function, name_of
@@ -60,7 +61,7 @@ def tool(
     as JSON is cut, of input and output each; its length and digest are kept.
     """
     call = ToolCall(
-        None if name is None or is_function(name) else as_text(name),
+        None if is_function(name) else text_if_said(name),
         input,
         message_id=message_id,
         keep_bytes=keep_bytes,
@@ -109,7 +110,7 @@ class ToolCall:
         self.trace: str | None = None
         """What its start and its finish share; None until it begins."""
         self._input = input
-        self._message_id = message_id
+        self._message_id = text_if_said(message_id)
         self._outer: ToolCall | None = None
         self._before: str | None = None
         self._keep_bytes = keep_bytes
@@ -297,7 +298,7 @@ class ToolCall:
 
 
 def _sum(before: int | None, more: int | None) -> int | None:
-    return before if more is None else (before or 0) + more
+    return before if more is None else (before or 0) + index(more)
 
 
 def _line_of(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar, overload
 
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.events.worker import WorkerFailed, WorkerFinished
-from eventbus.formats.as_text import as_text, stack_of
+from eventbus.formats.as_text import as_text, stack_of, text_if_said
 from eventbus.producers.acting import Bus, emitter, scope_here
 from eventbus.producers.around import called_in, is_function, name_of
 
@@ -32,7 +32,7 @@ def worker_task(name: Any = None, *, bus: Bus | None = None, clock: Clock = SYST
     """
     if is_function(name):
         return WorkerTask(None, bus=bus, clock=clock)(name)
-    return WorkerTask(None if name is None else as_text(name), bus=bus, clock=clock)
+    return WorkerTask(text_if_said(name), bus=bus, clock=clock)
 
 
 class WorkerTask:

@@ -131,3 +131,12 @@ def test_the_numbers_of_a_great_many_chats_are_bounded(
             pass
 
     assert list(conversations._numbers) == ["c-7", "c-8", "c-9"]
+
+
+def test_a_chat_may_be_a_number(record: Recorded) -> None:
+    with conversation(7) as talk, turn(chat=7, snapshot=dict):  # type: ignore[arg-type]
+        pass
+
+    assert talk.turns == 1
+    assert turns(record) == [("7", 1, 1)]
+    assert saved(record) == [("7", 1, {})]

@@ -326,6 +326,34 @@ def test_what_is_emitted_inside_is_in_the_senders_name(record: Recorded) -> None
     assert (event.scope.user, event.scope.chat, event.scope.agent) == ("ada", "c-1", "scout")
 
 
+def test_an_id_may_be_a_number(record: Recorded) -> None:
+    with dispatch(sender_id=42, conversation_id=7):  # type: ignore[arg-type]
+        record.bus.emit_nowait(LogLine(event_type="a:b"))
+
+    assert (finish_of(record).sender_id, finish_of(record).conversation_id) == ("42", "7")
+    assert record.of("a:b")[0].scope.user == "42"
+
+
+@pytest.mark.parametrize("wrong", [{"in_": "12"}, {"out": 1.5}])
+def test_what_is_no_number_of_tokens_is_refused_at_once(
+    record: Recorded, wrong: dict[str, object]
+) -> None:
+    with dispatch() as turn, pytest.raises(TypeError):
+        turn.tokens(**wrong)
+    with dispatch() as turn, pytest.raises(ValueError, match="dear"):
+        turn.cost("dear")  # type: ignore[arg-type]
+
+    assert [event.status for event in record.of(DispatchFinished)] == ["success"] * 2  # type: ignore[attr-defined]
+
+
+def test_a_model_call_that_makes_no_sense_spoils_no_dispatch(record: Recorded) -> None:
+    with dispatch():
+        record.bus.emit_nowait(ModelAnswered(model="m", usage=7, cost="x"))  # type: ignore[arg-type]
+
+    finish = finish_of(record)
+    assert (finish.model_calls, finish.tokens_in, finish.cost) == (1, None, None)
+
+
 # --- limits ------------------------------------------------------------------------------
 
 

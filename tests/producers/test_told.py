@@ -31,6 +31,13 @@ def test_a_message_is_told_by_its_length_and_its_beginning(record: Recorded) -> 
     assert len(event.preview) == 120
 
 
+def test_a_message_may_be_of_a_number_and_say_nothing(record: Recorded) -> None:
+    channel_message("out", "telegram", 42)  # type: ignore[arg-type]
+
+    event = the_only(record, ChannelMessage)
+    assert (event.user, event.length, event.preview) == ("42", 0, "")
+
+
 def test_a_message_goes_in_or_out(record: Recorded) -> None:
     with pytest.raises(ValueError, match="cannot go 'up'; allowed: in, out"):
         channel_message("up", "telegram")  # type: ignore[arg-type]
