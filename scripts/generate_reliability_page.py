@@ -33,9 +33,6 @@ KEPT = ROOT / "docs" / "reliability.json"
 
 LATER = {
     "R17": "its number is kept free",
-    "R19": "a SQLite store that is busy, corrupt, full or read-only leaves the bus unaffected,"
-    " and is rebuilt from the journal",
-    "R20": "the store equals the journal, wherever ingest was interrupted",
     "R21": "what the watcher told of a tree of files equals the tree within 5 s of its last change",
     "R22": "its number is kept free",
 }

@@ -188,8 +188,9 @@ class SqliteWriter:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK TO part")
-            self._connection.execute("RELEASE part")
+            with suppress(sqlite3.Error):  # SQLite may have rolled all of it back by itself
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
             raise
         self._connection.execute("RELEASE part")
 

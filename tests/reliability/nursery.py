@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -33,9 +34,12 @@ from eventbus.errors import NotKept, StateUnusable
 from eventbus.lanes import Serve
 from eventbus.repair import Tail
 from eventbus.segment import Segment
+from eventbus.store.rebuild import rebuild
+from eventbus.store.sqlite import SqliteWriter
 from tests.reliability.disks import DiskWithoutNames, DiskWithoutSync, ForgetfulDisk, RetryingDisk
 from tests.reliability.numbered import numbered
 from tests.reliability.orders import Order, Outcome
+from tests.store.mixture import mixture
 
 __all__ = ["ACKNOWLEDGEMENT", "Tell"]
 
@@ -58,9 +62,13 @@ Tell = Callable[[int, int], None]
 def write_until_ended(order: Order, tell: Tell, disk: Disk) -> None:
     """Emit and acknowledge; never returns of itself."""
     random.seed(order.run)
-    {"asyncio": _in_asyncio, "trio": _in_trio, "threads": _in_threads}[order.style](
-        order, tell, disk
-    )
+    {
+        "asyncio": _in_asyncio,
+        "trio": _in_trio,
+        "threads": _in_threads,
+        "mixture": _as_an_agent,
+        "rebuild": _as_a_rebuild,
+    }[order.style](order, tell, disk)
 
 
 def _open(order: Order, disk: Disk) -> EventBus:
@@ -97,6 +105,26 @@ def _in_threads(order: Order, tell: Tell, disk: Disk) -> None:
             thread.start()
         for thread in threads:
             thread.join()
+
+
+def _as_an_agent(order: Order, tell: Tell, disk: Disk) -> None:
+    number = 0
+    with _open(order, disk) as bus:
+        for part in range(1_000_000):
+            events = list(mixture(order.run * 1_000 + part, 1 + _company()))
+            for event in events:
+                bus.emit_nowait(event)
+            number += len(events)
+            if bus.flush_now(until=order.level, timeout=PATIENCE).reached:
+                tell(0, number)
+
+
+def _as_a_rebuild(order: Order, tell: Tell, disk: Disk) -> None:
+    for number in range(1_000_000):
+        rebuilt = rebuild(Path(order.state), disk=disk)
+        if rebuilt.aside is not None:
+            rebuilt.aside.unlink()
+        tell(0, number)
 
 
 async def _produce(bus: EventBus, order: Order, tell: Tell, producer: int) -> None:
@@ -177,7 +205,9 @@ def _disk_of(order: Order) -> Disk:
     chance = random.Random(order.run)
     if order.disk == "without recovery":
         setattr(eventbus.journal, "repair_tail", _leave_the_tail)  # noqa: B010 - not exported
-    if order.disk in ("plain", "without recovery"):
+    if order.disk == "store without sync":
+        setattr(SqliteWriter, "transaction", _transaction_without_sync)  # noqa: B010
+    if order.disk in ("plain", "without recovery", "store without sync"):
         return SYSTEM_DISK
     kinds = {
         "forgetful": ForgetfulDisk,
@@ -194,6 +224,16 @@ def _disk_of(order: Order) -> Disk:
 def _leave_the_tail(fd: int, segment: Segment, disk: Disk) -> Tail:
     """A mutant of `repair_tail`: whatever stands at the end counts."""
     return Tail(size=disk.size(fd))
+
+
+_transaction = SqliteWriter.transaction
+
+
+def _transaction_without_sync(
+    writer: SqliteWriter, *, is_synced: bool = False
+) -> AbstractContextManager[None]:
+    """A mutant of `SqliteWriter.transaction`: nothing is ever synced."""
+    return _transaction(writer, is_synced=False)
 
 
 def _await_the_cut(disk: ForgetfulDisk, wire: int) -> NoReturn:

@@ -6,16 +6,26 @@ import msgspec
 
 __all__ = ["Disks", "Ending", "Order", "Outcome", "Style"]
 
-Style = Literal["asyncio", "trio", "threads"]
-"""What the writer's producers are: tasks of a loop, or plain threads."""
+Style = Literal["asyncio", "trio", "threads", "mixture", "rebuild"]
+"""What the writer's producers are: tasks of a loop, or plain threads; one that emits what an
+agent does; and none of them, but a store that is made anew again and again.
+"""
 
 Ending = Literal["kill", "shutdown", "cut"]
 """SIGKILL; the file system shut down under it; the power cut of a `ForgetfulDisk`."""
 
 Disks = Literal[
-    "plain", "forgetful", "without sync", "without names", "retrying", "without recovery"
+    "plain",
+    "forgetful",
+    "without sync",
+    "without names",
+    "retrying",
+    "without recovery",
+    "store without sync",
 ]
-"""Which `Disk` the writer is given; the last leaves torn ends as they are."""
+"""Which `Disk` the writer is given; the last but one leaves torn ends as they are, the last
+leaves the syncing of SQLite to chance.
+"""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,14 +3,17 @@
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.reliability.counts import Tell, runs, timeout_for
 from tests.reliability.crash import Nursery, faults_after, open_nursery, reopened
+from tests.reliability.landed import store_faults
 from tests.reliability.orders import Order, Outcome, Style
 from tests.reliability.powercut import LoopDisk, loop_disk, why_no_loop_disk
 
 CUTS = runs(ci=200, long=10_000)
+STORE_CUTS = runs(ci=60, long=5_000)
 CUTS_A_DISK = 50
 CUTS_A_STATE = 5
 STYLES: tuple[Style, ...] = ("asyncio", "threads")
@@ -64,6 +67,45 @@ def test_what_was_acknowledged_synced_is_there_after_a_power_cut(
                     events += sum(outcome.events for outcome in outcomes.values())
 
     record_property("figure", f"{cuts:,} power cuts, {events:,} events told synced: 0 lost")
+
+
+def _cut_under_a_store(
+    nursery: Nursery, disk: LoopDisk, rng: random.Random, part: int
+) -> tuple[list[str], int]:
+    """What is wrong with a store whose power was cut, and how many events it told as synced."""
+    state = disk.mount / f"store{part}"
+    outcomes: dict[int, Outcome] = {}
+    for run in range(CUTS_A_STATE):
+        order = _order(state, run, rng, ending="shutdown", mount=str(disk.mount))
+        order = msgspec.structs.replace(order, style="threads", sinks=("sqlite",), after_first=True)
+        outcomes[run] = nursery.raise_writer(order)
+        disk.mount_again()
+        wrong = [*store_faults(state, outcomes), *faults_after(state, outcomes)]
+        if wrong:
+            return wrong, 0
+    return [], sum(outcome.events for outcome in outcomes.values())
+
+
+@pytest.mark.skipif(why_no_loop_disk() is not None, reason=why_no_loop_disk() or "")
+@pytest.mark.timeout(timeout_for(STORE_CUTS, each=0.5))
+def test_what_a_store_was_told_is_synced_is_there_after_a_power_cut(
+    tmp_path: Path, record_property: Tell
+) -> None:
+    """Read from SQLite alone, before any lane could land it again; its pages are whole."""
+    rng = random.Random(12)
+    events = 0
+
+    with open_nursery() as nursery:
+        for first in range(0, STORE_CUTS, CUTS_A_DISK):
+            room = tmp_path / str(first)
+            room.mkdir()
+            with loop_disk(room) as disk:
+                for part in range(0, min(CUTS_A_DISK, STORE_CUTS - first), CUTS_A_STATE):
+                    wrong, told = _cut_under_a_store(nursery, disk, rng, part)
+                    assert wrong == []
+                    events += told
+
+    record_property("figure", f"SQLite: {STORE_CUTS:,} power cuts, {events:,} told synced: 0 lost")
 
 
 def _cut_where_little_is_kept(state: Path, rng: random.Random, **failing: float) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.reliability.counts import Tell, timeout_for
 from tests.reliability.crash import Nursery, damage_a_tail, faults_after, open_nursery, reopened
+from tests.reliability.landed import store_faults
 from tests.reliability.orders import Disks, Order, Outcome
 from tests.reliability.powercut import loop_disk, why_no_loop_disk
 
@@ -99,5 +100,30 @@ def test_a_recorder_that_does_not_sync_is_caught_by_a_real_power_cut(
             disk.mount_again()
             if faults_after(disk.mount / str(run), {run: outcome}):
                 record_property("figure", f"caught in cycle {run + 1} of {CYCLES}")
+                return
+    pytest.fail("never caught")
+
+
+@pytest.mark.skipif(why_no_loop_disk() is not None, reason=why_no_loop_disk() or "")
+def test_a_store_that_does_not_sync_is_caught_by_a_real_power_cut(
+    nursery: Nursery, tmp_path: Path, record_property: Tell
+) -> None:
+    with loop_disk(tmp_path) as disk:
+        for run in range(CYCLES):
+            order = Order(
+                state=str(disk.mount / str(run)),
+                run=run,
+                level="synced",
+                style="threads",
+                sinks=("sqlite",),
+                ending="shutdown",
+                mount=str(disk.mount),
+                disk="store without sync",
+                delay=0.01,
+            )
+            outcome = nursery.raise_writer(order)
+            disk.mount_again()
+            if store_faults(disk.mount / str(run), {run: outcome}):
+                record_property("figure", f"a store: caught in cycle {run + 1} of {CYCLES}")
                 return
     pytest.fail("never caught")

@@ -21,6 +21,7 @@ from eventbus.store.backup import back_up
 from eventbus.store.rebuild import rebuild
 from eventbus.store.sqlite import FILE_NAME, SqliteWriter
 from tests.reliability.counts import Tell, runs, timeout_for
+from tests.reliability.landed import differences_from_the_journal
 from tests.reliability.smallfiles import small_file_system, why_no_small_file_system
 from tests.store.mixture import contents, mixture
 
@@ -50,14 +51,6 @@ def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     while not (is_so := holds()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return is_so
-
-
-def differs_from_the_journal(state: Path) -> list[str]:
-    """The tables that do not hold what landing the whole journal anew makes them hold."""
-    found = contents(state / FILE_NAME)
-    rebuild(state, from_backup=False)
-    wanted = contents(state / FILE_NAME)
-    return [table for table in wanted if found.get(table) != wanted[table]]
 
 
 # --- busy, full, read-only ------------------------------------------------------------------
@@ -144,7 +137,7 @@ def test_while_the_store_will_not_the_bus_and_the_other_lanes_go_on(
     assert during.lanes["sqlite"].lag >= 3 * EVENTS
     assert said_so(during, TROUBLES[trouble])
     assert after.lanes["sqlite"].dead == after.dropped.get("full", 0) == 0
-    assert differs_from_the_journal(tmp_path) == []
+    assert differences_from_the_journal(tmp_path) == []
     assert troubled_us < 10 * calm_us + 50  # a machine that is busy itself may stutter
     figure = f"{trouble.__name__}: emit {troubled_us:.1f} µs, {calm_us:.1f} without; 0 lost"
     record_property("figure", figure)
@@ -269,14 +262,14 @@ def test_a_store_that_was_damaged_while_nobody_looked_is_the_journals_again(
         set_aside += bool(asides)
         assert damaged is None or asides or is_unharmed(state)
         if asides or damaged is None:
-            assert differs_from_the_journal(state) == []
+            assert differences_from_the_journal(state) == []
 
     record_property("figure", f"{DAMAGES} damaged files, {set_aside} set aside: 0 rows differ")
 
 
 def is_unharmed(state: Path) -> bool:
     """True when the damage is one that landing does not come across; a backup's check does."""
-    return back_up(state).status == "error" or differs_from_the_journal(state) == []
+    return back_up(state).status == "error" or differences_from_the_journal(state) == []
 
 
 @pytest.mark.timeout(timeout_for(DAMAGES, each=2.0))
@@ -305,7 +298,7 @@ def test_a_store_that_is_damaged_while_it_is_written_is_the_journals_again(
             assert until(lambda: bus.statistics().lanes["jsonl"].lag == 0)
             assert until(lambda: bus.flush_now(timeout=PATIENCE).reached)
         set_aside += bool(list(state.glob("store.db.corrupt-*")))
-        assert differs_from_the_journal(state) == []
+        assert differences_from_the_journal(state) == []
 
     record_property(
         "figure", f"{count} damaged while written, {set_aside} set aside: 0 rows differ"
