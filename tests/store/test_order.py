@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -50,6 +51,7 @@ from eventbus.store.landing import land
 from eventbus.store.migrations import migrate
 from eventbus.store.schema import TOPICS
 from eventbus.store.sqlite import FILE_NAME, SqliteWriter
+from tests.store.conftest import empty, open_writer
 
 FIRST = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -192,8 +194,7 @@ TRIES = {"sqlite": 80, "postgres": 15}
 
 def landed(writer: Writer, batches: list[list[Event]]) -> dict[str, list[tuple[object, ...]]]:
     """Every table once these batches have landed in an empty store."""
-    for table in reversed(TABLES):
-        writer.run(f"DELETE FROM {table}")
+    empty(writer)
     for batch in batches:
         land(writer, Batch(events=batch), lane="test")
     return {table: rows_of(writer, table) for table in TABLES}
@@ -234,3 +235,30 @@ def test_every_column_is_compared(tmp_path: Path) -> None:
     for table, columns in there.items():
         assert set(columns) - set(COLUMNS[table]) <= {"id"}, table
         assert set(COLUMNS[table]) <= set(columns), table
+
+
+@pytest.mark.postgres
+def test_two_machines_that_land_at_once_lose_nothing_of_a_row(postgres_url: str) -> None:
+    """What one reads of a row to write it again, the other does not change in between."""
+    first, second = open_writer(postgres_url), open_writer(postgres_url)
+    migrate(first)
+    traces = [f"t{number}" for number in range(120)]
+
+    with ThreadPoolExecutor(2) as machines:
+        said = [
+            machines.submit(land_updates, first, traces, session="s1", tokens_used=7),
+            machines.submit(land_updates, second, traces, session="s2", error="no"),
+        ]
+        for each in said:
+            each.result()
+
+    rows = first.rows("SELECT id FROM tool_traces WHERE tokens_used = 7 AND error = 'no'")
+    assert {row[0] for row in rows} == set(traces)
+    first.close()
+    second.close()
+
+
+def land_updates(writer: Writer, traces: list[str], *, session: str, **named: Any) -> None:
+    for trace in traces:
+        event = ToolUpdated(trace=trace, scope=Scope(session=session), **named)
+        land(writer, Batch(events=[event]), lane=session)
