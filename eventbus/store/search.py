@@ -9,14 +9,14 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from eventbus.kinds import KindFilter, Kinds
+from eventbus.kinds import Kinds
+from eventbus.store.conditions import Conditions
 from eventbus.store.engine import Reader, Row, Writer
 from eventbus.store.pages import Page, clamped, read_page_cursor, write_page_cursor
-from eventbus.store.topic import Topic, stamp
+from eventbus.store.topic import Topic
 
 __all__ = ["TOPIC", "Found", "fill_index", "search"]
 
@@ -122,10 +122,9 @@ def search(
     words = read_words(text)
     if text.strip() and not words:
         return Page([])
-    wishes = _Wishes()
+    wishes = Conditions()
     wishes.kinds(kinds)
-    wishes.add("ts >= ?", stamp(since.astimezone()) if since is not None else None)
-    wishes.add("ts < ?", stamp(until.astimezone()) if until is not None else None)
+    wishes.between(since, until)
     wishes.add("session_id = ?", session)
     wishes.add("component = ?", component)
     if cursor is not None:
@@ -143,44 +142,6 @@ def search(
         [_found(row, words) for row in rows[:limit]],
         next=write_page_cursor(follows[2], follows[0]) if follows is not None else None,
     )
-
-
-class _Wishes:
-    """Conditions and the values in them."""
-
-    def __init__(self) -> None:
-        self._conditions: list[str] = []
-        self.values: list[Any] = []
-
-    def add(self, condition: str, value: object) -> None:
-        if value is not None:
-            self.all(condition, (value,))
-
-    def all(self, condition: str, values: Sequence[object]) -> None:
-        self._conditions.append(condition)
-        self.values += values
-
-    def kinds(self, kinds: Kinds) -> None:
-        patterns = KindFilter(kinds).patterns
-        if "*" in patterns or "*:*" in patterns:
-            return
-        parts: list[str] = []
-        for pattern in patterns:
-            topic, _, verb = pattern.partition(":")
-            if verb == "*":
-                parts.append("(event_type >= ? AND event_type < ?)")
-                self.values += [f"{topic}:", f"{topic};"]
-            elif topic == "*":
-                parts.append("substr(event_type, length(event_type) - ? + 1) = ?")
-                self.values += [len(verb) + 1, f":{verb}"]
-            else:
-                parts.append("event_type = ?")
-                self.values.append(pattern)
-        self._conditions.append(f"({' OR '.join(parts)})")
-
-    @property
-    def where(self) -> str:
-        return f" WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -208,7 +169,7 @@ def read_words(text: str) -> list[Word]:
 # --- the words, on either engine -----------------------------------------------------
 
 
-def _add_words(wishes: _Wishes, store: Reader, words: list[Word]) -> None:
+def _add_words(wishes: Conditions, store: Reader, words: list[Word]) -> None:
     if store.dialect.name == "postgres":
         for word in words:
             wishes.all(f"{_VECTOR} @@ {_as_query(word)}", (_lexemes(word),))

@@ -1,0 +1,57 @@
+"""The conditions of a question, and the values in them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from eventbus.kinds import KindFilter, Kinds
+from eventbus.store.topic import stamp
+
+__all__ = ["Conditions"]
+
+
+class Conditions:
+    """What rows must fulfil; grows as wishes are given."""
+
+    def __init__(self) -> None:
+        self._conditions: list[str] = []
+        self.values: list[Any] = []
+
+    def add(self, condition: str, value: object) -> None:
+        """A condition with one value; none where the value is None."""
+        if value is not None:
+            self.all(condition, (value,))
+
+    def all(self, condition: str, values: Sequence[object]) -> None:
+        """A condition with all its values."""
+        self._conditions.append(condition)
+        self.values += values
+
+    def between(self, since: datetime | None, until: datetime | None) -> None:
+        """From a moment on, and before another; naive ones are local."""
+        self.add("ts >= ?", stamp(since.astimezone()) if since is not None else None)
+        self.add("ts < ?", stamp(until.astimezone()) if until is not None else None)
+
+    def kinds(self, kinds: Kinds) -> None:
+        """Of one of these kinds."""
+        patterns = KindFilter(kinds).patterns
+        if "*" in patterns or "*:*" in patterns:
+            return
+        parts: list[str] = []
+        for pattern in patterns:
+            topic, _, verb = pattern.partition(":")
+            if verb == "*":
+                parts.append("(event_type >= ? AND event_type < ?)")
+                self.values += [f"{topic}:", f"{topic};"]
+            elif topic == "*":
+                parts.append("substr(event_type, length(event_type) - ? + 1) = ?")
+                self.values += [len(verb) + 1, f":{verb}"]
+            else:
+                parts.append("event_type = ?")
+                self.values.append(pattern)
+        self._conditions.append(f"({' OR '.join(parts) or '1 = 0'})")
+
+    @property
+    def where(self) -> str:
+        """All of them, with `WHERE`; empty when there are none."""
+        return f" WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
