@@ -12,7 +12,7 @@ from eventbus.events.error import ErrorRaised, IoFailed, ReloadFailed, ToolError
 from eventbus.events.file import DirectoryMade, FileDeleted, FileWritten
 from eventbus.events.heartbeat import Beat, CronRan, JobRun
 from eventbus.events.llm import ModelAnswered, ModelAsked, ModelFailed, Usage
-from eventbus.events.log import LogLine, Scalar
+from eventbus.events.log import LogIngested, LogLine, Scalar
 from eventbus.events.relevance import RelevanceCacheHit, RelevanceScored
 from eventbus.events.session import (
     SessionCreated,
@@ -58,6 +58,7 @@ __all__ = [
     "GapLeft",
     "IoFailed",
     "JobRun",
+    "LogIngested",
     "LogLine",
     "LogRotated",
     "MemoryHigh",

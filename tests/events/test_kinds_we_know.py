@@ -82,6 +82,7 @@ bus:recover Recovered cut_bytes digest
 bus:stats StatsTaken
 watch:gap WatchGap reason from to found
 log:line LogLine event_type source message kv
+log:ingest LogIngested path file bytes last lines unparsed
 """
 
 ROWS = CONTRACT.strip().replace("\n    ", " ").splitlines()

@@ -35,6 +35,7 @@ from eventbus.events import (
     GapLeft,
     IoFailed,
     JobRun,
+    LogIngested,
     LogLine,
     LogRotated,
     MemoryHigh,
@@ -112,6 +113,7 @@ MINIMAL: tuple[Event, ...] = (
     FileWritten(path="src/a.py"),
     GapLeft(reason="full", count=3),
     IoFailed(type="OSError"),
+    LogIngested(path="/srv/agent.log", file="0123456789ab", bytes=0),
     LogLine(event_type="app:start"),
     LogRotated(old_size_mb=10.0, archive="activity-2026-01-01.log"),
     MemoryHigh(used_bytes=2**30),
@@ -269,6 +271,14 @@ FULL: tuple[Event, ...] = (
         last_ts=FIRST + timedelta(seconds=1),
     ),
     IoFailed(type="OSError", message="no space", stack=STACK, component="worker", context="saving"),
+    LogIngested(
+        path="/srv/agent.log",
+        file="0123456789ab",
+        bytes=54,
+        last="in-0123456789ab-000000000000-0123456789abcdef0123456789abcdef",
+        lines=2,
+        unparsed=1,
+    ),
     LogLine(
         event_type="llm:response",
         source="agent",
@@ -445,6 +455,12 @@ FURTHER: dict[str, Event] = {
         source="x|y\x1b",
         message="one\r\ntwo\x00\u202ethree\u2028\x85",
         kv={"q": "1\n2"},
+    ),
+    "as it was found": LogLine(
+        event_type="a:b",
+        source="x",
+        message="caf\\xe9",
+        raw=b"2026-01-02T03:04:05Z|a:b|x|caf\xe9\r\n",
     ),
     "with what forges": ToolStarted(
         trace="t session_id=x", name='["', input={"q": "a session_id=b\n\x1b[2J"}, message_id='"]'
