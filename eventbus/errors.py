@@ -9,6 +9,8 @@ EventBusError
 ├── BusClosed         a question to a bus that has ended
 ├── CostLimitReached  a dispatch that a cost limit does not let begin
 ├── CursorRefused     a page cursor that is none of ours (also a ValueError)
+├── IngestRefused     a file that ingest does not read, or not to its end
+├── ExportRefused     a form or a file that cannot be exported (also a LookupError)
 ├── UsageUnreadable   a report of usage that cannot be read (also a ValueError)
 ├── TraceUnknown      no tool trace of that id (also a LookupError)
 ├── TaskUnknown       no task of that id (also a LookupError)
@@ -27,6 +29,8 @@ __all__ = [
     "CursorRefused",
     "DefinitionError",
     "EventBusError",
+    "ExportRefused",
+    "IngestRefused",
     "NotKept",
     "SettingsError",
     "SinkNotFound",
@@ -98,6 +102,14 @@ class CostLimitReached(EventBusError):
 
 class CursorRefused(EventBusError, ValueError):
     """A page cursor that is none of ours."""
+
+
+class IngestRefused(EventBusError):
+    """A file that ingest does not read, or cannot read to its end."""
+
+
+class ExportRefused(EventBusError, LookupError):
+    """A form that there is not, or a file that is not in the store whole."""
 
 
 class UsageUnreadable(EventBusError, ValueError):

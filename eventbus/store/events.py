@@ -1,6 +1,7 @@
 """Table `events`: every event one row, as the flat log has it and with its payload."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -10,9 +11,10 @@ from eventbus.formats import flat
 from eventbus.formats.flat_lines import tokens
 from eventbus.formats.record import to_json
 from eventbus.store.engine import Reader, Writer
+from eventbus.store.ingested import UNPARSED
 from eventbus.store.topic import Topic
 
-__all__ = ["TOPIC", "Lined", "land_lines", "landed_ids"]
+__all__ = ["TOPIC", "Lined", "land_lines", "landed_between", "landed_ids", "moment_of_row"]
 
 TOPIC = Topic(
     name="events",
@@ -81,11 +83,28 @@ def landed_ids(reader: Reader, ids: Sequence[str]) -> set[str]:
     return found
 
 
+def landed_between(reader: Reader, first: str, last: str) -> set[str]:
+    """Events with ids from one to another that have a row."""
+    rows = reader.rows(
+        "SELECT event_id FROM events WHERE event_id >= ? AND event_id <= ?", (first, last)
+    )
+    return {row[0] for row in rows}
+
+
+def moment_of_row(reader: Reader, id: str) -> datetime | None:
+    """When an event that has landed happened."""
+    row = reader.row("SELECT ts FROM events WHERE event_id = ?", (id,))
+    return datetime.fromisoformat(row[0]) if row is not None else None
+
+
 def _row(lined: Lined) -> tuple[object, ...]:
     event = lined.event
     text = flat.text(event)
     ts, kind, source, message = text.split("|", 3)
     scope = event.scope
+    raw = _raw_of(event)
+    if raw is not None and (exact := _exact_text(raw)) is not None:
+        text, raw = exact, None
     return (
         ts,
         kind,
@@ -94,12 +113,28 @@ def _row(lined: Lined) -> tuple[object, ...]:
         scope.session or _session_said(event, message),
         _payload(lined),
         text,
-        None,
+        raw,
         event.id,
         scope.component,
         scope.chat,
         scope.user,
     )
+
+
+def _raw_of(event: Event) -> bytes | None:
+    """The bytes of an ingested line that is not as we would write it."""
+    if isinstance(event, LogLine) and isinstance(event.raw, bytes) and event.event_type != UNPARSED:
+        return event.raw
+    return None
+
+
+def _exact_text(raw: bytes) -> str | None:
+    """The line as text, where that and a newline is all of it, and nothing in it hides."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    return text[:-1] if text.endswith("\n") and text[:-1].isprintable() else None
 
 
 def _session_said(event: Event, message: str) -> str | None:
@@ -113,7 +148,8 @@ def _payload(lined: Lined) -> str | None:
     """What the event says besides its header, as JSON."""
     event = lined.event
     if isinstance(event, LogLine):
-        return to_json(event.kv).decode() if event.kv else None
+        kv = event.kv or (tokens(event.message) if "=" in event.message else None)
+        return to_json(kv).decode() if kv else None
     if isinstance(event, UnknownEvent):
         payload = event.payload
         return to_json(payload).decode() if payload else None

@@ -6,6 +6,7 @@ from eventbus.store import (
     dispatches,
     errors,
     events,
+    ingested,
     messages,
     search,
     sessions,
@@ -22,6 +23,7 @@ __all__ = ["TOPICS"]
 TOPICS: tuple[Topic, ...] = (
     cursors.TOPIC,
     events.TOPIC,
+    ingested.TOPIC,
     usage.TOPIC,
     search.TOPIC,
     sessions.TOPIC,
