@@ -404,6 +404,43 @@ def test_a_header_that_does_not_fit_hides_no_kind() -> None:
     assert (event.kind, event.id) == ("parcel:sent", "i")
 
 
+WHOLE = {
+    "id": "i-1",
+    "ts": "2026-01-02T03:04:05Z",
+    "scope": {"session": "s"},
+    "cause": "c",
+}
+
+
+@pytest.mark.parametrize("missing", [*WHOLE, "id ts", "id ts scope cause"])
+def test_reading_a_foreign_record_twice_gives_the_same_event(missing: str) -> None:
+    words = {word: value for word, value in WHOLE.items() if word not in missing.split()}
+    line = msgspec.json.encode({"kind": "parcel:sent", **words, "parcel": "p"})
+    ours = encode(ParcelSent(parcel="ours"))
+    future = encode(ParcelSent(parcel="late", ts=datetime(2300, 1, 1, tzinfo=UTC)))
+    blob = b"\n".join([ours, line, future, line, b"", ours]) + b"\n"
+
+    first = [decode(line), *decode_batch(blob)]
+    with scope(session="reader", turn=7):
+        second = [decode(line), *decode_batch(blob)]
+
+    assert second == first
+    assert first[0] == first[2] == first[4]
+    assert first[1] == first[5] == decode(ours)
+    assert isinstance(first[3], ParcelSent)
+    assert isinstance(first[0], UnknownEvent) == ("id" in missing or "ts" in missing)
+    assert (first[0].kind, first[0].scope.session) == (
+        "parcel:sent",
+        None if "scope" in missing else "s",
+    )
+
+
+def test_a_batch_of_ids_of_ones_own_reads_back_as_it_was() -> None:
+    events = [ParcelSent(id=f"parcel-{number}", parcel="p") for number in range(5)]
+
+    assert decode_batch(encode_lines(events)) == events
+
+
 def test_the_topic_of_what_is_not_known_is_reserved() -> None:
     with pytest.raises(DefinitionError, match="'unknown' is reserved"):
 
