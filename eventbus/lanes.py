@@ -21,6 +21,7 @@ from eventbus.lanemaking import LaneMaker, Standing
 from eventbus.loopthread import LoopThread
 from eventbus.reaching import Reaching
 from eventbus.resume import read_cursor
+from eventbus.scope import serving
 from eventbus.segment import NOWHERE, Move
 from eventbus.sink import Cursor, Lost, NamedSink, Place, Sink, find_sink
 from eventbus.stretch import Stretch
@@ -72,6 +73,7 @@ class LaneLoop:
             disk=disk,
         )
         self._reaching = Reaching(self._thread, ours=self._ours_once_joined)
+        self._emit = emit
         self._when_written = when_written
         self._disk = disk
         self._tasks: dict[str, Serving] = {}
@@ -190,6 +192,7 @@ class LaneLoop:
     # --- serving ---------------------------------------------------------------------
 
     async def _serve_local(self, lane: Lane) -> None:
+        serving.set(self._emit)
         await lane.open()
         while not lane.is_leaving:
             try:

@@ -40,6 +40,9 @@ _current: ContextVar[Scope] = ContextVar("eventbus_scope", default=Scope())  # n
 _cause: ContextVar[str | None] = ContextVar("eventbus_cause", default=None)
 _witness: ContextVar[Callable[[Any], None] | None] = ContextVar("eventbus_witness", default=None)
 
+serving: ContextVar[Callable[[Any], None] | None] = ContextVar("eventbus_serving", default=None)
+"""The `emit_nowait` of the bus whose lane runs this code; it must not wait for that bus."""
+
 current_scope = _current.get
 """The scope in force here; a plain C call, because every event makes it."""
 

@@ -9,7 +9,7 @@ from eventbus.apploop import AppLoop, Ticket, settle, ticket
 from eventbus.event import Event
 from eventbus.events.bus import GapLeft
 from eventbus.events.error import ErrorRaised
-from eventbus.scope import Scope, because_of
+from eventbus.scope import Scope, because_of, serving
 from eventbus.sink import Batch, Home, Sink, lane_name_of
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class HandlerSink(Sink):
                 done.set_result(None)
 
     async def _handle_all(self, events: list[Event]) -> None:
+        serving.set(self._home.emit if self._home is not None else None)
         for event in events:
             try:
                 await self._handle(event)

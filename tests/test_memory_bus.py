@@ -4,12 +4,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from eventbus import Batch, EventBus, NotKept, Sink
 from eventbus.event import Event
 from eventbus.events.bus import GapLeft
-from eventbus.inbox import AWAIT_ROOM
+from eventbus.inbox import AWAIT_ROOM, ROOM
 from sinks.memory import MemorySink
 from tests.letters import PATIENCE, Gate, GatedSink, LetterSent, eventually, letters, numbers
 
@@ -219,6 +220,61 @@ def test_one_held_lane_that_drops_does_not_hold_up_another() -> None:
         emit_each(bus, letters(100))
         assert eventually(lambda: len(free.events) == 101)
         sink.gate.open()
+
+
+MANY = ROOM + 30_000
+"""More than the inbox and a lane have room for."""
+
+
+@pytest.mark.on_both_backends
+async def test_a_handler_that_emits_more_than_there_is_room_for_blocks_nobody() -> None:
+    """The writer waits for its lane, so it must not wait for the writer."""
+    async with EventBus(None, grace=PATIENCE) as bus:
+
+        @bus.on("letter:send")
+        async def answer(letter: LetterSent) -> None:
+            if letter.n == -1:
+                for event in letters(MANY):
+                    await bus.emit(event)
+
+        with anyio.fail_after(PATIENCE):
+            await bus.emit(LetterSent(n=-1))
+            assert await bus.flush()
+            await bus.flush()
+        counts = bus.statistics()
+
+    assert counts.accepted >= MANY
+    assert counts.dropped["full"] > 0
+    assert counts.accepted == counts.written + counts.waiting + sum(counts.dropped.values())
+
+
+async def test_so_does_a_sink_that_emits() -> None:
+    class Echo(MemorySink):
+        async def write(self, batch: Batch) -> None:
+            if any(getattr(event, "n", 0) == -1 for event in batch.events):
+                await bus.emit_many(letters(MANY))
+
+    bus = EventBus(None, sinks=[Echo()])
+    async with bus:
+        with anyio.fail_after(PATIENCE):
+            await bus.emit(LetterSent(n=-1))
+            assert await bus.flush()
+        assert bus.statistics().dropped["full"] > 0
+
+
+async def test_a_handler_waits_for_room_in_another_bus() -> None:
+    async with EventBus(None) as bus, EventBus(None) as other:
+
+        @bus.on("letter:send")
+        async def hand_on(letter: LetterSent) -> None:
+            await other.emit_many(letters(MANY))
+
+        await bus.emit(LetterSent(n=0))
+        assert await bus.flush(timeout=PATIENCE)
+        assert await other.flush(timeout=PATIENCE)
+
+        assert other.statistics().dropped == {}
+        assert other.statistics().written == MANY
 
 
 async def test_nothing_in_memory_is_ever_told_synced() -> None:
