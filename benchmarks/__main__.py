@@ -30,6 +30,8 @@ QUESTIONS = {
     "growth": "growth",
     "import": "imports",  # a module cannot be imported by the name of a keyword
     "resident": "resident",
+    "landing": "landing",
+    "store": "store",
     "peers": "peers",
 }
 FULL_ROUNDS, FULL_EVENTS, FULL_SECONDS = 7, 200_000, 5.0

@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from eventbus.event import HEADER, Event, UnknownEvent
 from eventbus.events.error import ErrorRaised
@@ -42,8 +43,11 @@ __all__ = [
 ERROR_TEXT_MOST = 200
 """Characters of an error's text that are kept."""
 
+REMEMBERED_LENGTH = 200
 _KINDS_MOST = 4_096
-"""Kinds remembered clean; they may come from hostile input."""
+"""Kinds and sources remembered clean; they may come from hostile input."""
+_CONTAINERS = frozenset({dict, list, tuple})
+"""Their JSON begins with a bracket, and is not taken for a text."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _BREAKS_A_KIND = re.compile(r"[\s|]+")
 _BREAKS_A_KEY = re.compile(r"[\s=|\"]+")
@@ -51,6 +55,7 @@ _BREAKS_A_KEY = re.compile(r"[\s=|\"]+")
 _Text = Callable[[Any], str]
 _texts: dict[type, _Text] = {}
 _kinds: dict[str, str] = {}
+_sources: dict[str, str] = {}
 
 
 def encode(event: Event) -> bytes:
@@ -81,8 +86,17 @@ def _clean_kind(kind: str) -> str:
     category, _, action = clean.partition(":")
     if not category or not action:
         clean = f"unknown:{clean.strip(':') or 'unknown'}"
-    if len(_kinds) < _KINDS_MOST:
+    if len(_kinds) < _KINDS_MOST and len(kind) <= REMEMBERED_LENGTH:
         _kinds[kind] = clean
+    return clean
+
+
+def _clean_source(source: str) -> str:
+    """A source that breaks no line."""
+    is_clean = "|" not in source and source.isprintable()
+    clean = source if is_clean else one_line(source.replace("|", "/"))
+    if len(_sources) < _KINDS_MOST and len(source) <= REMEMBERED_LENGTH:
+        _sources[source] = clean
     return clean
 
 
@@ -115,11 +129,17 @@ def log_message(event: LogLine) -> str:
 def _typed_text(cls: type[Event], message: _Text) -> _Text:
     kind = str(cls.__struct_config__.tag)
     topic = kind.partition(":")[0]
+    clean_kind = _clean_kind(kind)
+    is_clean = message is not _error_message  # what writes tokens has cleaned them
 
     def typed_text(event: Event) -> str:
         scope = event.scope
         source = scope.source or scope.component or topic
-        return line(event.ts, kind, source, message(event))
+        clean = _sources.get(source) or _clean_source(source)
+        said = message(event)
+        if not is_clean and not said.isprintable():
+            said = one_line(said)
+        return f"{stamp(event.ts)}|{clean_kind}|{clean}|{said}"
 
     return typed_text
 
@@ -165,10 +185,14 @@ def _tokens(pairs: Iterable[tuple[str, Any]]) -> str:
         cls = type(value)
         if cls is str:
             parts.append(key + (_as_json(value) if _is_ambiguous(value) else value))
-        elif value is None or value is msgspec.UNSET:
-            continue
         elif cls is int or cls is float:
             parts.append(f"{key}{value}")
+        elif cls is bool:
+            parts.append(key + ("true" if value else "false"))
+        elif value is None or value is UNSET:
+            continue
+        elif cls in _CONTAINERS:
+            parts.append(key + _as_json(value))
         else:
             parts.append(key + _nested(value))
     message = " ".join(parts)

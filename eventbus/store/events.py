@@ -14,7 +14,16 @@ from eventbus.store.engine import Reader, Writer
 from eventbus.store.ingested import UNPARSED
 from eventbus.store.topic import Topic
 
-__all__ = ["TOPIC", "Lined", "land_lines", "landed_between", "landed_ids", "moment_of_row"]
+__all__ = [
+    "COLUMNS",
+    "TOPIC",
+    "Lined",
+    "land_lines",
+    "landed_between",
+    "landed_ids",
+    "moment_of_row",
+    "row_of",
+]
 
 TOPIC = Topic(
     name="events",
@@ -52,13 +61,13 @@ def land_lines(writer: Writer, lined: Sequence[Lined]) -> Sequence[Lined]:
     """Land each event that is not there yet; those that were not."""
     try:
         with writer.savepoint():
-            landed = writer.insert(COLUMNS, [_row(each) for each in lined], then=ONCE)
+            landed = writer.insert(COLUMNS, [row_of(each) for each in lined], then=ONCE)
             if landed != len(lined):
                 raise _Twice
     except _Twice:
         lined = _those_new(writer, lined)
         if lined:
-            writer.insert(COLUMNS, [_row(each) for each in lined])
+            writer.insert(COLUMNS, [row_of(each) for each in lined])
     return lined
 
 
@@ -97,7 +106,8 @@ def moment_of_row(reader: Reader, id: str) -> datetime | None:
     return datetime.fromisoformat(row[0]) if row is not None else None
 
 
-def _row(lined: Lined) -> tuple[object, ...]:
+def row_of(lined: Lined) -> tuple[object, ...]:
+    """An event as its row, in the order of `COLUMNS`."""
     event = lined.event
     text = flat.text(event)
     ts, kind, source, message = text.split("|", 3)
