@@ -332,14 +332,14 @@ def test_its_first_line_comes_at_once(tmp_path: Path) -> None:
 def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from eventbus.frontends.cli import lines
+    from eventbus.frontends.cli import lines, terminal
 
     text = flat_line("m").rstrip()
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert lines.has_colours()
+    assert terminal.has_colours()
     monkeypatch.setenv("NO_COLOR", "1")
 
-    assert not lines.has_colours()
+    assert not terminal.has_colours()
     assert "\x1b[" in lines.people_line(text, colours=True)
     assert "\x1b[" not in lines.people_line(text, colours=False)
 

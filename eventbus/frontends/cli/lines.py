@@ -1,7 +1,5 @@
 """How an event is shown on a line: for people, as a flat line, as JSON."""
 
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,31 +7,13 @@ import click
 
 from eventbus.formats import flat
 from eventbus.formats.visible import visible
+from eventbus.frontends.cli.colours import is_bad, kind_colour
 from eventbus.frontends.cli.entries import Entry
+from eventbus.frontends.cli.terminal import has_colours
 
-__all__ = ["forms", "has_colours", "people_line", "raw_line", "shower"]
+__all__ = ["forms", "people_line", "raw_line", "shower"]
 
-COLOURS = {
-    "app": "blue",
-    "bus": "blue",
-    "session": "cyan",
-    "conversation": "cyan",
-    "channel": "cyan",
-    "llm": "magenta",
-    "tool": "green",
-    "task": "green",
-    "dispatch": "green",
-    "file": "yellow",
-    "error": "red",
-}
-"""The colour of a topic; the rest have none."""
-BAD_VERBS = ("error", "fail", "gap", "refuse")
 KIND_WIDTH, SOURCE_WIDTH = 18, 10
-
-
-def has_colours() -> bool:
-    """Whether the output is a terminal that wants colours."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def forms(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,13 +47,12 @@ def people_line(text: str, *, colours: bool) -> str:
     fields = flat.parse(text)
     if isinstance(fields, flat.Unparsed):
         return visible(text)
-    topic, _, verb = fields.event_type.partition(":")
     moment = f"{fields.timestamp:%Y-%m-%d %H:%M:%S}.{fields.timestamp.microsecond // 1000:03}"
     kind = visible(fields.event_type).ljust(KIND_WIDTH)
     source = visible(fields.source).ljust(SOURCE_WIDTH)
     if colours:
-        is_bad = topic == "error" or verb.startswith(BAD_VERBS)
         moment = click.style(moment, dim=True)
-        kind = click.style(kind, fg="red" if is_bad else COLOURS.get(topic), bold=is_bad)
+        bold = is_bad(fields.event_type)
+        kind = click.style(kind, fg=kind_colour(fields.event_type), bold=bold)
         source = click.style(source, dim=True)
     return f"{moment}  {kind}  {source}  {visible(fields.message)}".rstrip()

@@ -11,7 +11,7 @@ import click
 from eventbus.activity import log_path
 from eventbus.frontends.cli.entries import Wanted
 from eventbus.frontends.cli.follow import FlatTail, JournalTail
-from eventbus.frontends.cli.lines import forms, has_colours, people_line, raw_line, shower
+from eventbus.frontends.cli.lines import forms, people_line, raw_line, shower
 from eventbus.frontends.cli.options import (
     Where,
     kinds_option,
@@ -19,6 +19,7 @@ from eventbus.frontends.cli.options import (
     source_option,
     where_options,
 )
+from eventbus.frontends.cli.terminal import has_colours
 from eventbus.kinds import KindFilter
 
 __all__ = ["command"]
