@@ -14,6 +14,12 @@ import pytest
 from eventbus.frontends.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden(name: str) -> str:
+    """What a command prints, to the letter."""
+    return (GOLDEN / f"{name}.txt").read_text()
 
 
 class Ran(msgspec.Struct):

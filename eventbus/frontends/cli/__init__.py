@@ -12,7 +12,24 @@ from eventbus.frontends.cli import exits
 
 __all__ = ["cli", "main"]
 
-COMMANDS = ("up", "tail", "read", "stats", "verify", "config", "sinks", "version")
+COMMANDS = (
+    "up",
+    "tail",
+    "read",
+    "search",
+    "usage",
+    "errors",
+    "sessions",
+    "timeline",
+    "traces",
+    "snapshots",
+    "rate",
+    "stats",
+    "verify",
+    "config",
+    "sinks",
+    "version",
+)
 """The commands, those used most first."""
 
 EXAMPLES = """\

@@ -2,7 +2,16 @@
 
 import click
 
-from eventbus.errors import DefinitionError, EventBusError, SettingsError, SinkNotFound
+from eventbus.errors import (
+    CursorRefused,
+    DefinitionError,
+    EventBusError,
+    SettingsError,
+    SinkNotFound,
+    SnapshotUnknown,
+    TaskUnknown,
+    TraceUnknown,
+)
 
 __all__ = [
     "CODES",
@@ -27,7 +36,8 @@ PIPE_CLOSED = 141
 
 CODES = {
     OK: "all went well",
-    FINDING: "something was found: altered or missing records, events that were not kept",
+    FINDING: "a finding: altered or missing records, events that were not kept, a limit that is"
+    " reached; for `search`, that nothing was found",
     TORN: "`verify` found nothing but the torn end of a writer that died",
     WRONG_USE: "wrong use: an option, a setting or a name that is not allowed",
     STATE_UNUSABLE: "the state directory cannot be used, or another process serves it",
@@ -37,13 +47,24 @@ CODES = {
 """Every exit code, and what it says."""
 
 
+_WRONGLY_SAID = (
+    CursorRefused,
+    DefinitionError,
+    SettingsError,
+    SinkNotFound,
+    SnapshotUnknown,
+    TaskUnknown,
+    TraceUnknown,
+)
+
+
 def explain(error: Exception) -> tuple[int, str] | None:
     """The exit code of an expected error and its sentence; None when nobody expected it."""
     if isinstance(error, click.UsageError):
         return WRONG_USE, _usage_sentence(error)
     if isinstance(error, click.ClickException):
         return WRONG_USE, _lower(error.format_message())
-    if isinstance(error, SettingsError | DefinitionError | SinkNotFound):
+    if isinstance(error, _WRONGLY_SAID):
         return WRONG_USE, str(error)
     if isinstance(error, EventBusError):
         return STATE_UNUSABLE, str(error)

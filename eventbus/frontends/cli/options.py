@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,9 +17,13 @@ from eventbus.sources import Said
 from eventbus.units import read_duration
 
 __all__ = [
+    "F",
     "Where",
+    "component_option",
+    "days_options",
     "json_option",
     "kinds_option",
+    "read_day",
     "read_moment",
     "session_option",
     "since_option",
@@ -125,6 +129,47 @@ def read_moment(written: str, *, now: datetime) -> datetime:
         return now - timedelta(seconds=read_duration(written))
 
 
+def read_which_day(ctx: click.Context, option: click.Parameter, said: str | None) -> date | None:
+    """A UTC day as people say it: `today`, `7d`, `2026-11-01`."""
+    if said is None:
+        return None
+    try:
+        return read_day(said, now=datetime.now(UTC))
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"not a day: {said!r}; write 'today', 'yesterday', '7d' for so long ago,"
+            " or '2026-11-01'",
+            ctx,
+            option,
+        ) from error
+
+
+def read_day(written: str, *, now: datetime) -> date:
+    """The UTC day meant."""
+    today = now.astimezone(UTC).date()
+    if written in ("today", "yesterday"):
+        return today - timedelta(days=written == "yesterday")
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        return read_moment(written, now=now).date()
+
+
+def days_options(command: F) -> F:
+    """Add --since and --until, whole UTC days; the command gets `start` and `end`."""
+    since = click.option(
+        "--since",
+        "start",
+        metavar="DAY",
+        callback=read_which_day,
+        help="From that day on: today, 7d, 2026-11-01.",
+    )
+    until = click.option(
+        "--until", "end", metavar="DAY", callback=read_which_day, help="Up to that day, included."
+    )
+    return since(until(command))
+
+
 kinds_option = click.option(
     "--kind",
     "kinds",
@@ -142,4 +187,5 @@ until_option = click.option(
 source_option = click.option(
     "--source", metavar="NAME", help="Only of this source; 'web*' for all that begin so."
 )
+component_option = click.option("--component", metavar="NAME", help="Only of this component.")
 session_option = click.option("--session", metavar="ID", help="Only of this session.")
