@@ -65,3 +65,14 @@ def test_a_sink_without_a_cursor_goes_by_the_lanes(tmp_path: Path) -> None:
     keep(path, {"w": Place("a", 20)}, {})
 
     assert resumed_cursor(None, path, SYSTEM_DISK) == {"w": Place("a", 20)}
+
+
+def test_a_sink_that_has_nothing_begins_anew_where_nothing_says_it_had_nothing(
+    tmp_path: Path,
+) -> None:
+    """What the sink had is not known any more; the lane must not pass over what it may lack."""
+    path = tmp_path / "sqlite.json"
+    keep(path, {"w": Place("a", 20)}, {})
+    path.with_suffix(".sink").unlink()
+
+    assert resumed_cursor({}, path, SYSTEM_DISK) == {}

@@ -95,6 +95,7 @@ def back_up(
     how many there are. Raises `StoreUnusable` where there is no store.
     """
     path, directory = path or state / FILE_NAME, directory or state / BACKUPS
+    refuse_strange_files(path, disk)
     if not path.is_file():
         raise StoreUnusable(f"no store at {path}; there is nothing to back up")
     begun_s = perf_counter()

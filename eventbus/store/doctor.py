@@ -20,6 +20,7 @@ from eventbus.store.checkpoint import HELD_BYTES
 from eventbus.store.cursors import read_cursor
 from eventbus.store.dump import SUFFIX as DUMPS
 from eventbus.store.engine import Reader
+from eventbus.store.files import refuse_strange_files
 from eventbus.store.migrations import VERSION, version_of
 from eventbus.store.opening import open_reader
 from eventbus.store.recount import check_index, check_totals
@@ -125,6 +126,7 @@ def _reading(store: StoreAt) -> Iterator[Reader]:
 
 
 def _look_at_files(examined: Examined, path: Path, disk: Disk) -> None:
+    refuse_strange_files(path, disk)
     if not path.is_file():
         raise StoreUnusable(f"no store at {path}; 'eventbus up' makes one from the journal")
     examined.bytes, examined.log_bytes = disk.stat(path).st_size, 0

@@ -79,17 +79,18 @@ def open_reader(where: str | os.PathLike[str], *, deadline_s: float | None) -> R
         from eventbus.store.postgres import PostgresReader  # an extra, for those who ask for it
 
         return PostgresReader(where, deadline_s=deadline_s)
-    path = Path(where) / FILE_NAME if Path(where).is_dir() else Path(where)
+    path = Path(where)
+    if path.is_dir():
+        path = path / FILE_NAME
+        refuse_strange_files(path, SYSTEM_DISK)
+    if not path.is_file():  # opening a pipe would wait for whoever writes to it
+        raise StoreUnusable(f"no store at {path}; 'eventbus up' makes one from the journal")
     try:
         return SqliteReader(path, deadline_s=deadline_s)
     except sqlite3.Error as error:
-        raise StoreUnusable(_why_not(path, error)) from error
-
-
-def _why_not(path: Path, error: sqlite3.Error) -> str:
-    if not path.is_file():
-        return f"no store at {path}; 'eventbus up' makes one from the journal"
-    return f"cannot read the store {path}: {error}; 'eventbus rebuild' makes it anew"
+        raise StoreUnusable(
+            f"cannot read the store {path}: {error}; 'eventbus rebuild' makes it anew"
+        ) from error
 
 
 # --- to land in it -----------------------------------------------------------------

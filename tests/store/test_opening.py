@@ -12,7 +12,9 @@ import pytest
 
 from eventbus.errors import StoreUnusable
 from eventbus.store.backup import BACKUPS, back_up
+from eventbus.store.doctor import examine
 from eventbus.store.opening import open_store, open_to_land
+from eventbus.store.rebuild import rebuild
 from eventbus.store.sqlite import FILE_NAME, SIDES, SqliteReader
 from tests.store.mixture import contents
 from tests.store.test_backup import damage, put_in_the_way, state
@@ -140,8 +142,17 @@ def test_what_is_no_file_is_refused_and_not_followed(
     (tmp_path / "state").mkdir()
     put_in_the_way(tmp_path / "state" / f"{FILE_NAME}{side}", what, elsewhere)
 
-    with pytest.raises(StoreUnusable, match=f"it is {said}; move it away"):
-        open_to_land(tmp_path / "state" / FILE_NAME)
+    state = tmp_path / "state"
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: open_to_land(state / FILE_NAME),
+        lambda: open_store(state).__enter__(),
+        lambda: back_up(state),
+        lambda: rebuild(state),
+        lambda: examine(state),
+    )
+    for call in calls:
+        with pytest.raises(StoreUnusable, match=f"it is {said}; move it away"):
+            call()
 
     assert elsewhere.read_bytes() == b"somebody else's"
 
