@@ -2,9 +2,10 @@
 
 import msgspec
 
-from eventbus.sink import Home, read_settings
+from eventbus.sink import Home, Refused, Unavailable, read_settings
 from eventbus.store.engine import Writer
 from eventbus.store.migrations import migrate
+from eventbus.units import without_password
 from sinks._store import StoreSink
 
 __all__ = ["PostgresSettings", "PostgresSink"]
@@ -42,3 +43,11 @@ class PostgresSink(StoreSink):
             writer.close()
             raise
         return writer
+
+    def judge(self, writer: Writer, error: Exception) -> Exception:
+        from eventbus.store.postgres import is_passing, is_refusal
+
+        said = f"{without_password(self.settings.url)}: {error}"
+        if is_passing(error):
+            return Unavailable(said)
+        return Refused(said) if is_refusal(error) else error

@@ -19,7 +19,7 @@ except ImportError as missing:
         "a store on PostgreSQL needs the package psycopg; install eventbus-recorder[postgres]"
     ) from missing
 
-__all__ = ["POSTGRES", "PostgresReader", "PostgresWriter"]
+__all__ = ["POSTGRES", "PostgresReader", "PostgresWriter", "is_passing", "is_refusal"]
 
 POSTGRES = Dialect(
     name="postgres",
@@ -160,6 +160,17 @@ class PostgresWriter:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def is_passing(error: Exception) -> bool:
+    """True for what has nothing to do with what is written: the server, the network, locks."""
+    passing = (psycopg.OperationalError, psycopg.InterfaceError, StoreUnusable)
+    return isinstance(error, (*passing, psycopg.errors.ReadOnlySqlTransaction))
+
+
+def is_refusal(error: Exception) -> bool:
+    """True for a value the database will never take."""
+    return isinstance(error, psycopg.DataError)
 
 
 def _connect(url: str) -> "psycopg.Connection[Row]":

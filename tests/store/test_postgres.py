@@ -1,10 +1,11 @@
 """What only the shared engine does."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from eventbus import Event, EventBus, NamedSink
+from eventbus import Event, EventBus, NamedSink, Refused
 from eventbus.errors import StoreUnusable
 from eventbus.event import encode
 from eventbus.sink import Batch, Place, Sink
@@ -58,6 +59,47 @@ def test_a_server_that_went_away_is_found_again(postgres_url: str) -> None:
     assert writer.row("SELECT count(*) FROM events") == (1,)
     writer.close()
     other.close()
+
+
+def test_no_event_is_given_up_for_a_server_that_goes_away_again_and_again(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[PostgresWriter] = []
+    real_open = PostgresWriter._open
+
+    def note(writer: PostgresWriter) -> Any:
+        made.append(writer)
+        return real_open(writer)
+
+    monkeypatch.setattr(PostgresWriter, "_open", note)
+    other = PostgresWriter(postgres_url)
+    sink = NamedSink(use="postgres", settings={"url": postgres_url})
+    with EventBus(tmp_path, sinks=[sink]) as bus:
+        for part in range(4):
+            for number in range(20):
+                bus.emit_nowait(Tasted(dish=f"{part}-{number}"))
+            assert bus.flush_now(timeout=20).reached
+            pids = "SELECT pg_terminate_backend(?)"
+            other.rows(pids, (made[-1]._connection.info.backend_pid,))
+        bus.emit_nowait(Tasted(dish="last"))
+        assert bus.flush_now(timeout=20).reached
+        lane = bus.statistics().lanes["postgres"]
+
+    assert (lane.dead, lane.lag) == (0, 0)
+    assert (lane.last_error or "").startswith("Unavailable: postgresql://")
+    assert other.row("SELECT count(*) FROM events") == (81,)
+    other.close()
+
+
+def test_what_the_database_will_never_take_is_refused(postgres_url: str) -> None:
+    writer = PostgresWriter(postgres_url)
+    with pytest.raises(Exception, match="invalid input syntax") as raised:
+        writer.run("SELECT 'soup'::integer")
+
+    judged = PostgresSink(url=postgres_url).judge(writer, raised.value)
+
+    assert isinstance(judged, Refused)
+    writer.close()
 
 
 def test_a_nul_is_kept_as_what_it_is_shown_as(postgres_url: str) -> None:
