@@ -8,13 +8,7 @@ import msgspec
 
 from eventbus.event import Event
 from eventbus.events.dispatch import DispatchFinished
-from eventbus.events.error import (
-    ErrorRaised,
-    IoFailed,
-    ReloadFailed,
-    ToolErrored,
-    ValidationFailed,
-)
+from eventbus.events.error import ErrorRaised
 from eventbus.events.llm import ModelFailed
 from eventbus.events.log import LogLine
 from eventbus.events.worker import WorkerFailed
@@ -126,17 +120,8 @@ def fingerprint(component: str | None, type: str) -> str:
 TOPIC = Topic(
     name="errors",
     tables=TABLES,
-    events=(
-        ErrorRaised,
-        ValidationFailed,
-        IoFailed,
-        ToolErrored,
-        ReloadFailed,
-        ModelFailed,
-        WorkerFailed,
-        DispatchFinished,
-        LogLine,
-    ),
+    events=(ErrorRaised, ModelFailed, WorkerFailed, DispatchFinished, LogLine),
+    takes_subclasses=True,
     land=land,
 )
 

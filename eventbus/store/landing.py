@@ -1,6 +1,6 @@
 """Landing a batch: each event in all its tables, with the lane's cursor, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from eventbus.event import Event, decode, decode_batch
 from eventbus.kinds import is_critical
@@ -12,18 +12,6 @@ from eventbus.store.schema import TOPICS
 from eventbus.store.topic import Topic
 
 __all__ = ["land", "tend"]
-
-
-def _topics_by_class() -> dict[type[Event], tuple[Topic, ...]]:
-    by_class: dict[type[Event], tuple[Topic, ...]] = {}
-    for topic in TOPICS:
-        for each in topic.events:
-            by_class[each] = (*by_class.get(each, ()), topic)
-    return by_class
-
-
-_BY_CLASS: Mapping[type[Event], tuple[Topic, ...]] = _topics_by_class()
-_TAKES_EVERY = frozenset(topic.name for topic in TOPICS if topic.takes_every)
 
 
 def land(writer: Writer, batch: Batch, *, lane: str) -> int:
@@ -59,8 +47,24 @@ def _lined(lines: Sequence[bytes]) -> list[Lined]:
 
 def _sorted_by_topic(lined: Sequence[Lined]) -> list[tuple[Topic, list[Event]]]:
     """What each topic is to land, in the topics' order."""
-    by_topic = {name: [each.event for each in lined] for name in _TAKES_EVERY if lined}
+    by_topic: dict[str, list[Event]] = {}
     for each in lined:
-        for topic in _BY_CLASS.get(type(each.event), ()):
+        for topic in _topics_of(type(each.event)):
             by_topic.setdefault(topic.name, []).append(each.event)
     return [(topic, by_topic[topic.name]) for topic in TOPICS if topic.name in by_topic]
+
+
+def _topics_of(cls: type[Event]) -> tuple[Topic, ...]:
+    found = _by_class.get(cls)
+    if found is None:
+        found = _by_class[cls] = tuple(topic for topic in TOPICS if _is_for(topic, cls))
+    return found
+
+
+_by_class: dict[type[Event], tuple[Topic, ...]] = {}
+
+
+def _is_for(topic: Topic, cls: type[Event]) -> bool:
+    if topic.takes_every or cls in topic.events:
+        return True
+    return topic.takes_subclasses and issubclass(cls, topic.events)

@@ -1,6 +1,6 @@
-"""Sessions: each run of an agent, when it was opened, what came of it."""
+"""Sessions: each run of an agent, and what came of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from eventbus.events.dispatch import DispatchFinished
 from eventbus.events.error import ErrorRaised
 from eventbus.events.llm import ModelFailed
 from eventbus.events.log import LogLine
-from eventbus.events.session import SessionCreated, SessionEnded, SessionResumed
+from eventbus.events.session import SessionCreated, SessionEnded
 from eventbus.events.traces import ToolStarted
 from eventbus.events.worker import WorkerFailed
 from eventbus.limits import NANOS
@@ -19,20 +19,10 @@ from eventbus.store.engine import Reader, Row, Writer
 from eventbus.store.folding import Folded, folded_rows, keep_folded
 from eventbus.store.pages import Page
 from eventbus.store.savings import NOTHING_SAVED, Saved, saved_in
-from eventbus.store.topic import Topic, each_once, in_text, order_key, stamp
-from eventbus.store.walking import BY_NAME, Walk, as_struct, walk
+from eventbus.store.topic import Topic, in_text, order_key, stamp
+from eventbus.store.walking import BY_NAME, Walk, walk
 
-__all__ = [
-    "TOPIC",
-    "Opening",
-    "Session",
-    "first_opening_after",
-    "know_session",
-    "openings",
-    "session",
-    "session_ids_opened",
-    "sessions",
-]
+__all__ = ["TOPIC", "Session", "know_session", "session", "session_named", "sessions"]
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,18 +57,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """What its tasks saved over the cloud."""
 
 
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that was begun, or gone on with."""
-
-    event_id: str
-    session_id: str
-    ts: str
-    chat_id: str | None
-    turn_number: int | None
-    snapshot: str | None
-    """The id of the snapshot's event it went on from; None: it began anew."""
-
-
 _COLUMNS = Session.__struct_fields__[: Session.__struct_fields__.index("tokens_in")]
 
 TABLES = (
@@ -93,12 +71,6 @@ TABLES = (
         errors {integer} NOT NULL DEFAULT 0,
         as_of TEXT){strict}""",
     "CREATE INDEX idx_sessions_start ON sessions (start_time, id)",
-    """CREATE TABLE session_openings (
-        event_id TEXT NOT NULL PRIMARY KEY,
-        session_id TEXT NOT NULL, as_of TEXT NOT NULL, ts TEXT NOT NULL,
-        chat_id TEXT, turn_number {integer}, snapshot TEXT){strict}""",
-    "CREATE INDEX idx_session_openings_session ON session_openings (session_id, as_of)",
-    "CREATE INDEX idx_session_openings_chat ON session_openings (chat_id, ts, event_id)",
 )
 
 # --- landing -----------------------------------------------------------------------
@@ -109,7 +81,6 @@ def land(writer: Writer, events: Sequence[Event]) -> None:
     _count(writer, events)
     told = [event for event in events if _is_told(event)]
     if told:
-        _keep_openings(writer, told)
         _fold(writer, told)
 
 
@@ -120,7 +91,11 @@ def know_session(writer: Writer, id: str, moments: Iterable[str]) -> None:
         _meet(writer, [(id, ordered[0], ordered[-1], 0, 0, 0)])
 
 
-def _meet(writer: Writer, rows: Sequence[tuple[str, str, str, int, int, int]]) -> None:
+_Met = tuple[str, str, str, int, int, int]
+"""A session's id, its first moment and its last, and how many events, tools and errors."""
+
+
+def _meet(writer: Writer, rows: Sequence[_Met]) -> None:
     writer.insert(
         "sessions (id, start_time, last_time, events, tools, errors)",
         rows,
@@ -135,36 +110,86 @@ def _meet(writer: Writer, rows: Sequence[tuple[str, str, str, int, int, int]]) -
     )
 
 
+class _Seen(msgspec.Struct, gc=False):
+    """What a batch has of one session."""
+
+    first: datetime
+    last: datetime
+    events: int = 0
+    tools: int = 0
+    errors: int = 0
+
+
 def _count(writer: Writer, events: Sequence[Event]) -> None:
-    by_session: dict[str, list[Event]] = {}
+    by_name: dict[str, _Seen] = {}
+    by_id: dict[str, _Seen] = {}
     for event in events:
-        session = _session_of(event)
-        if session:
-            by_session.setdefault(session, []).append(event)
-    _meet(
-        writer,
-        [
-            (
-                session,
-                stamp(min(event.ts for event in its)),
-                stamp(max(event.ts for event in its)),
-                len(its),
-                sum(isinstance(event, ToolStarted) for event in its),
-                sum(map(_is_error, its)),
-            )
-            for session, its in sorted(by_session.items())
-        ],
+        counts = _COUNTS.get(type(event)) or _counts_of(type(event))
+        session = _session_said(event) if counts.says_session else event.scope.session
+        if not session:
+            continue
+        seen = by_name.get(session)
+        if seen is None:
+            seen = by_id.setdefault(in_text(session), _Seen(event.ts, event.ts))
+            by_name[session] = seen
+        if event.ts > seen.last:
+            seen.last = event.ts
+        elif event.ts < seen.first:
+            seen.first = event.ts
+        seen.events += 1
+        if counts.is_counted:
+            seen.tools += counts.is_tool
+            seen.errors += _is_error(event)
+    _meet(writer, _rows_of(by_id))
+
+
+def _rows_of(by_id: Mapping[str, _Seen]) -> list[_Met]:
+    """In order of the ids, so that two machines that land at once never lock each other up."""
+    return [
+        (id, stamp(seen.first), stamp(seen.last), seen.events, seen.tools, seen.errors)
+        for id, seen in sorted(by_id.items())
+    ]
+
+
+class _Counts(msgspec.Struct, frozen=True):
+    """How the events of a class count."""
+
+    says_session: bool
+    """Whether they may speak of another session than their scope's."""
+    is_tool: bool
+    is_counted: bool
+    """Whether they count as more than an event."""
+
+
+_COUNTS: dict[type[Event], _Counts] = {}
+
+
+def _counts_of(cls: type[Event]) -> _Counts:
+    is_tool = issubclass(cls, ToolStarted)
+    counts = _Counts(
+        says_session=issubclass(cls, (SessionCreated, SessionEnded, LogLine)),
+        is_tool=is_tool,
+        is_counted=is_tool or issubclass(cls, _MAY_FAIL),
     )
+    return _COUNTS.setdefault(cls, counts)
 
 
-def _session_of(event: Event) -> str | None:
-    """The session an event speaks of, else the one it belongs to."""
+def session_named(event: Event) -> str | None:
+    """The id of the session an event speaks of, else of the one it belongs to."""
+    session = _session_said(event)
+    return in_text(session) if session else None
+
+
+def _session_said(event: Event) -> str | None:
     session = event.scope.session
     if isinstance(event, (SessionCreated, SessionEnded)):
-        session = event.session_id or session
-    elif isinstance(event, LogLine) and not session:
-        session = _text(event.kv.get("session_id"))
-    return in_text(session) if session else None
+        return event.session_id or session
+    if isinstance(event, LogLine) and not session:
+        return _text(event.kv.get("session_id"))
+    return session
+
+
+_MAY_FAIL = (ErrorRaised, ModelFailed, WorkerFailed, DispatchFinished, LogLine)
 
 
 def _is_error(event: Event) -> bool:
@@ -175,41 +200,17 @@ def _is_error(event: Event) -> bool:
     return isinstance(event, LogLine) and event.event_type.startswith("error:")
 
 
-_OPENS = ("session:create", "session:resume")
-_TELLS = (*_OPENS, "session:end")
+_TELLS = ("session:create", "session:resume", "session:end")
 
 
 def _is_told(event: Event) -> bool:
     """Whether it says something of a session itself."""
-    return event.kind in _TELLS and bool(_session_of(event))
-
-
-def session_ids_opened(events: Iterable[Event]) -> list[str]:
-    """The sessions that these events open."""
-    return each_once(_session_of(event) for event in events if event.kind in _OPENS)
-
-
-def _keep_openings(writer: Writer, told: Sequence[Event]) -> None:
-    writer.insert(
-        "session_openings (event_id, session_id, as_of, ts, chat_id, turn_number, snapshot)",
-        [
-            (event.id, _session_of(event), order_key(event), stamp(event.ts), *_resumed(event))
-            for event in told
-            if event.kind in _OPENS
-        ],
-        then="ON CONFLICT (event_id) DO NOTHING",
-    )
-
-
-def _resumed(event: Event) -> tuple[str | None, int | None, str | None]:
-    if isinstance(event, SessionResumed):
-        return event.chat_id, event.turn_number, event.snapshot
-    return event.scope.chat, event.scope.turn, None
+    return event.kind in _TELLS and bool(session_named(event))
 
 
 def _fold(writer: Writer, told: Sequence[Event]) -> None:
     """Take what was said; the rows have just been counted up, so they are ours to change."""
-    ids = [_session_of(event) or "" for event in told]
+    ids = [session_named(event) or "" for event in told]
     rows = folded_rows(writer, "sessions", _COLUMNS, ids)
     for id, event in zip(ids, told, strict=True):
         _take(rows[id], event)
@@ -247,14 +248,6 @@ _SESSIONS = Walk(
     form=BY_NAME,
     is_newest_first=True,
 )
-_OPENINGS = Walk(
-    columns=", ".join(Opening.__struct_fields__),
-    source="session_openings",
-    key=("ts", "event_id"),
-    form=BY_NAME,
-    is_newest_first=True,
-)
-_opening = as_struct(Opening)
 
 
 def _session(row: Row) -> Session:
@@ -284,27 +277,6 @@ def session(store: Reader, id: str) -> Session | None:
     """One session; None where no event speaks of it."""
     row = store.row(f"SELECT {_SESSIONS.columns} FROM sessions WHERE id = ?", (id,))
     return None if row is None else _with_sums(store, [_session(row)])[0]
-
-
-def openings(
-    store: Reader,
-    *,
-    chat_id: str,
-    limit: int = 50,
-    cursor: str | None = None,
-) -> Page[Opening]:
-    """The sessions a chat was begun or gone on with in, newest first."""
-    way = _OPENINGS.where(chat_id=chat_id)
-    return walk(store, way, limit=limit, cursor=cursor, read=_opening)
-
-
-def first_opening_after(reader: Reader, session_id: str, key: str) -> str | None:
-    """When a session was next opened after the event of this order key."""
-    row = reader.row(
-        "SELECT ts FROM session_openings WHERE session_id = ? AND as_of > ? ORDER BY as_of LIMIT 1",
-        (session_id, key),
-    )
-    return None if row is None else str(row[0])
 
 
 # --- what their calls and tasks come to ------------------------------------------------

@@ -6,12 +6,12 @@ time, never on what has landed before. `order_key` says which of two is later.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from eventbus.event import Event
-from eventbus.formats.moment import stamp
+from eventbus.formats.moment import in_utc, stamp
 from eventbus.store.engine import Reader, Writer
 
 __all__ = [
@@ -46,7 +46,9 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     postgres: tuple[str, ...] = ()
     """What PostgreSQL alone is told besides."""
     events: tuple[type[Event], ...] = ()
-    """The classes whose events land here, subclasses not included."""
+    """The classes whose events land here."""
+    takes_subclasses: bool = False
+    """Whether those of their subclasses do as well."""
     takes_every: bool = False
     """Whether every event lands here, of whatever class."""
     land: Land | None = None
@@ -63,7 +65,7 @@ def session_of(event: Event) -> str | None:
 
 def order_key(event: Event) -> str:
     """Text that sorts as events happened: by time to the microsecond, then by id."""
-    return f"{event.ts.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z {event.id}"
+    return f"{in_utc(event.ts).isoformat(timespec='microseconds')[:26]}Z {event.id}"
 
 
 def each_once(values: Iterable[str | None]) -> list[str]:
@@ -85,4 +87,4 @@ def whole(number: float | None) -> int | None:
 
 def day_of(ts: datetime) -> str:
     """The UTC day of a moment, `2026-11-25`."""
-    return f"{ts.astimezone(UTC):%Y-%m-%d}"
+    return stamp(ts)[:10]

@@ -7,14 +7,12 @@ import msgspec
 
 from eventbus.errors import TraceUnknown
 from eventbus.event import Event, new_id
-from eventbus.events.log import LogLine
-from eventbus.events.session import SessionCreated, SessionResumed
 from eventbus.events.traces import ToolFinished, ToolStarted, ToolUpdated
 from eventbus.formats.record import read_back, to_json
 from eventbus.store.engine import Reader, Row, Writer
 from eventbus.store.folding import Folded, alone, faintly, folded_rows, keep_folded
+from eventbus.store.openings import OPENS, first_opening_after, sessions_opened
 from eventbus.store.pages import Page
-from eventbus.store.sessions import first_opening_after, session_ids_opened
 from eventbus.store.topic import NO_SESSION, Topic, in_text, order_key, stamp, whole
 from eventbus.store.walking import BY_NAME, Walk, as_struct, walk
 
@@ -80,7 +78,7 @@ TABLES = (
 def land(writer: Writer, events: Sequence[Event]) -> None:
     """Start, update and finish traces; close what a session's earlier life left open."""
     told = [event for event in events if isinstance(event, _TELLS)]
-    opened = session_ids_opened(events)
+    opened = sessions_opened(events)
     if not told and not opened:
         return
     alone(writer, "tool_traces")
@@ -190,7 +188,7 @@ _ENDS = ("outcome", "finished_at")
 TOPIC = Topic(
     name="traces",
     tables=TABLES,
-    events=(*_TELLS, SessionCreated, SessionResumed, LogLine),
+    events=(*_TELLS, *OPENS),
     land=land,
 )
 

@@ -19,6 +19,7 @@ from eventbus.events import (
 )
 from eventbus.store.engine import Writer
 from eventbus.store.errors import ErrorKept, ErrorsAlike, errors, errors_by
+from eventbus.store.sessions import session
 from tests.store.given import S1, at, land_each, walk_through
 
 FAILED = DispatchError(name="OSError", message="disk full", stack="Traceback", tool="write")
@@ -81,6 +82,20 @@ def test_an_error_is_a_row_with_all_it_says(emptied: Writer) -> None:
             session_id="s1",
         )
     ]
+
+
+class PaymentFailed(ErrorRaised, tag="error:payment_test"):
+    amount: int = 0
+
+
+def test_an_error_of_a_users_own_kind_is_a_row_as_well(emptied: Writer) -> None:
+    land_each(emptied, PaymentFailed(type="Declined", amount=3, scope=S1))
+
+    (row,) = errors(emptied).items
+    found = session(emptied, "s1")
+    assert (row.kind, row.type) == ("error:payment_test", "Declined")
+    assert found is not None
+    assert found.errors == 1
 
 
 def raised(type: str, seconds: float, **fields: Any) -> ErrorRaised:

@@ -13,8 +13,9 @@ from eventbus.store.engine import Reader, Row, Values
 from eventbus.store.errors import errors, errors_by
 from eventbus.store.messages import messages
 from eventbus.store.migrations import migrate
+from eventbus.store.openings import openings
 from eventbus.store.savings import savings
-from eventbus.store.sessions import openings, session, sessions
+from eventbus.store.sessions import session, sessions
 from eventbus.store.snapshots import restore, saves, snapshot, snapshots
 from eventbus.store.spawns import spawns
 from eventbus.store.sqlite import FILE_NAME, SqliteWriter
@@ -86,7 +87,9 @@ WALKS: dict[str, Callable[[Reader], Any]] = {
     "sessions": both_ways(sessions),
     "sessions of a time": both_ways(sessions, **MOMENT),
     "session": lambda store: session(store, "s1"),
-    "openings": both_ways(openings, chat_id="c1"),
+    "openings": both_ways(openings),
+    "openings of a chat": both_ways(openings, chat_id="c1"),
+    "openings of a session": both_ways(openings, session_id="s1"),
     "traces": both_ways(traces),
     "traces of a chat": both_ways(traces, chat_id="c1"),
     "traces of a session": both_ways(traces, session_id="s1"),

@@ -14,7 +14,8 @@ from eventbus.events import (
     ToolStarted,
 )
 from eventbus.store.engine import Writer
-from eventbus.store.sessions import openings, session, sessions
+from eventbus.store.openings import openings
+from eventbus.store.sessions import session, sessions
 from tests.store.given import S1, at, land_each, walk_through
 
 

@@ -8,7 +8,7 @@ from eventbus import Event, Scope, scope
 from eventbus.errors import SnapshotUnknown
 from eventbus.events import SessionResumed, SnapshotDiscarded, SnapshotSaved
 from eventbus.store.engine import Writer
-from eventbus.store.sessions import openings
+from eventbus.store.openings import openings
 from eventbus.store.snapshots import (
     Snapshot,
     discard_snapshot,
