@@ -121,7 +121,7 @@ class ToolCall:
         self._cache: int | None = None
         self._reasoning: int | None = None
         self._finish: tuple[Event, ...] = ()
-        self._began_at: float | None = None
+        self._began_at = 0.0
         self._is_over = False
 
     # --- what is told of it --------------------------------------------------------
@@ -146,15 +146,19 @@ class ToolCall:
         if self.trace is not None:
             raise RuntimeError(f"this call of {self.name!r} has begun already; make another")
         self.trace = new_id()
+        started = self._started(self.name, self.trace)
+        emit = emitter(self._bus)
         try:
-            self._begin(self.name, self.trace)
-        except BaseException as error:  # an interrupt, while it was begun
-            if self._began_at is not None:
-                self._end(error)
+            self._began_at = self._clock.monotonic()
+            emit(started)
+            self.resume()
+        except BaseException as error:  # an interrupt; whether it was taken nobody knows
+            emit(started)
+            self._end(error)
             raise
         return self
 
-    def _begin(self, name: str, trace: str) -> None:
+    def _started(self, name: str, trace: str) -> ToolStarted:
         self._scope: Scope = scope_here(self._bus)
         self._ran: Ran | None = None
         inside = inside_of()
@@ -164,19 +168,15 @@ class ToolCall:
         self._kept_input = self._input
         if self._input is not None:
             self._kept_input = kept(self._input, most=self._keep_bytes)
-        self._began_at = self._clock.monotonic()
-        emitter(self._bus)(
-            ToolStarted(
-                id=trace,
-                ts=self._clock.now(),
-                scope=self._scope,
-                trace=trace,
-                name=name,
-                input=self._kept_input,
-                message_id=self._message_id,
-            )
+        return ToolStarted(
+            id=trace,
+            ts=self._clock.now(),
+            scope=self._scope,
+            trace=trace,
+            name=name,
+            input=self._kept_input,
+            message_id=self._message_id,
         )
-        self.resume()
 
     def __exit__(
         self,
@@ -186,7 +186,7 @@ class ToolCall:
     ) -> None:
         try:
             self._end(error)
-        except BaseException:  # an interrupt, while it was told: an event twice has one id
+        except BaseException:  # an interrupt; what is told twice has one id
             self._end(error)
             raise
 
@@ -234,7 +234,7 @@ class ToolCall:
     def _ending(self, error: BaseException | None) -> tuple[Event, ...]:
         """The finish, with the error before it where it failed."""
         outcome = outcome_of(error)
-        latency_ms = round((self._clock.monotonic() - (self._began_at or 0.0)) * 1000, 3)
+        latency_ms = round((self._clock.monotonic() - self._began_at) * 1000, 3)
         if self._ran is not None:
             self._ran.done(outcome, latency_ms)
         if error is None or outcome != "error":
