@@ -19,7 +19,7 @@ from eventbus.clock import utc_now
 from eventbus.errors import NotKept
 from eventbus.event import UNRESOLVABLE, Event, UnknownEvent, encode
 
-__all__ = ["AWAIT_ROOM", "ROOM", "Drops", "Inbox", "prepare"]
+__all__ = ["AWAIT_ROOM", "ROOM", "ROOM_LEAST", "Drops", "Inbox", "prepare"]
 
 AWAIT_ROOM = 8_192
 """Events waiting at which `await emit` suspends."""
@@ -27,6 +27,9 @@ ROOM = 65_536
 """Events waiting at which `emit_nowait` drops."""
 BYTES_ROOM = 64 * 1024 * 1024
 """Bytes waiting at which `emit_nowait` drops, by the size events had of late."""
+ROOM_LEAST = 64
+"""Events that have room however large they are: one is cut to 1 MiB only as it is written,
+and one that was far larger must not leave the small ones after it without room."""
 COMPANY = 2_048
 """Events waiting at which a lingering writer is woken early."""
 
@@ -201,7 +204,7 @@ class Inbox:
 
     def fit_room(self, bytes_each: float) -> None:
         """Hold fewer events when they are large."""
-        self.room = max(64, min(ROOM, int(BYTES_ROOM / max(bytes_each, 1.0))))
+        self.room = max(ROOM_LEAST, min(ROOM, int(BYTES_ROOM / max(bytes_each, 1.0))))
         if self.mark > self.room:  # at once: the write that follows may take its time
             self.mark = self.room
             self.await_mark = min(self.await_mark, self.room)

@@ -5,17 +5,19 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from eventbus import Event, NotKept, UnknownEvent
+from eventbus import Event, EventBus, NotKept, UnknownEvent
 from eventbus.apploop import ThreadTicket
 from eventbus.event import decode
 from eventbus.inbox import AWAIT_ROOM, COMPANY, ROOM, Drops, Inbox, prepare
-from tests.letters import LetterBundled, LetterNested, LetterSent
+from eventbus.testing import FaultyDisk
+from tests.letters import LetterBundled, LetterNested, LetterSent, eventually
 
 # --- room ------------------------------------------------------------------------
 
@@ -27,6 +29,26 @@ def test_what_is_put_is_taken_in_order() -> None:
 
     assert inbox.take() == [0, 1, 2, 3, 4]
     assert inbox.take() == []
+
+
+@pytest.mark.parametrize(("weight", "room"), [(1, 64), (4, 64), (0.5, 128)])
+def test_of_large_events_so_many_wait_and_not_one_more(
+    tmp_path: Path, weight: float, room: int
+) -> None:
+    """64 MiB of them, but at least 64 however much they weigh."""
+    text = "x" * int(weight * 1024 * 1024 - 400)  # one in memory, whoever holds it
+    disk = FaultyDisk()
+
+    with EventBus(tmp_path, disk=disk, serve="never", grace=0.1) as bus:
+        disk.fail("writev", for_good=True)
+        bus.emit_nowait(LetterSent(n=-1, text=text))
+        assert eventually(lambda: bus.statistics().refusals)
+        for number in range(2 * room):
+            bus.emit_nowait(LetterSent(n=number, text=text))
+        counts = bus.statistics()
+
+    assert counts.waiting == room + 1  # and the one in hand
+    assert counts.dropped == {"full": room}
 
 
 def test_without_room_nothing_is_taken_and_it_is_counted() -> None:
