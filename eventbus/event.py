@@ -5,7 +5,7 @@ An event is a frozen Struct tagged by its kind, `topic:verb`. It encodes flat:
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 
 from eventbus.clock import utc_now
 from eventbus.errors import DefinitionError
+from eventbus.floats import all_finite, spell, unspell
 from eventbus.scope import Scope, current_cause, current_scope
 
 __all__ = [
@@ -204,11 +205,14 @@ def encode(event: Event) -> bytes:
     """One event as its line, without the newline."""
     if isinstance(event, UnknownEvent):
         return event.line
-    return _encoder.encode(event)
+    return _encoder.encode(spell(event))
 
 
-encode_lines: Callable[[list[Any]], bytes] = _encoder.encode_lines
-"""Events, or lines ready as `msgspec.Raw`, as lines with their newlines."""
+def encode_lines(items: list[Any], types: Iterable[type] | None = None) -> bytes:
+    """Events, or lines ready as `msgspec.Raw`, as lines with their newlines."""
+    if not all_finite(items, set(map(type, items)) if types is None else types):
+        items = list(map(spell, items))
+    return _encoder.encode_lines(items)
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -271,7 +275,7 @@ def decode(line: bytes) -> Event:
     try:
         event = cast("Event", Context().run(_decoder().decode, line))
     except UNREADABLE:
-        return _unknown(line)
+        return _with_odd_floats(line) or _unknown(line)
     return _if_whole(event, line, begun)
 
 
@@ -281,6 +285,21 @@ def _if_whole(event: Event, line: bytes, begun: datetime) -> Event:
         return event
     words = _read_words(line)
     return event if "id" in words and "ts" in words else _unknown(line)
+
+
+def _with_odd_floats(line: bytes) -> Event | None:
+    """The event whose fields spell out NaN or an infinity; None if that is not all."""
+    line = bytes(line)
+    if b'"NaN"' not in line and b'Infinity"' not in line:
+        return None
+    try:
+        record = msgspec.json.decode(line, type=dict[str, Any])
+        event_class = _known[record["kind"]]
+        if "id" not in record or "ts" not in record:
+            return None
+        return Context().run(msgspec.convert, unspell(record, event_class), event_class)
+    except (*UNREADABLE, *UNRESOLVABLE, KeyError):
+        return None
 
 
 def _unknown(line: bytes) -> UnknownEvent:

@@ -239,7 +239,7 @@ class Writer:
             if ReadyLine in types:
                 poison += sum(type(item) is ReadyLine for item in part or ())
             if self.journal is not None or self._redactor is not None:
-                blob, part, bad = self._encode_slice(part or [])
+                blob, part, bad = self._encode_slice(part or [], types)
                 poison += bad
             stretches.append(
                 Stretch(
@@ -254,11 +254,13 @@ class Writer:
             )
         return stretches, poison
 
-    def _encode_slice(self, part: list[Any]) -> tuple[bytes, list[Any] | None, int]:
+    def _encode_slice(
+        self, part: list[Any], types: set[type]
+    ) -> tuple[bytes, list[Any] | None, int]:
         """The lines; the events too, unless the lines no longer say the same."""
         poison, same = 0, True
         try:
-            blob = encode_lines(part)
+            blob = encode_lines(part, types)
         except BaseException:  # noqa: BLE001  one of them will not encode; each is tried alone
             lines, poison = encode_each(part)
             blob, same = b"\n".join(lines) + b"\n", False

@@ -404,6 +404,56 @@ def test_a_header_that_does_not_fit_hides_no_kind() -> None:
     assert (event.kind, event.id) == ("parcel:sent", "i")
 
 
+class ParcelWeighed(Event):
+    kilos: float
+    rate: float | None = None
+    height: int | float = 0
+    note: str | float = ""
+
+
+ODD = [float("nan"), float("inf"), float("-inf")]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize("field", ["kilos", "rate", "height"])
+def test_a_float_json_has_no_form_for_reads_back_as_it_was(field: str, odd: float) -> None:
+    event = ParcelWeighed(**{"kilos": 1.5, field: odd})
+    others = [ParcelWeighed(kilos=2.0, rate=0.5), ParcelSent(parcel="p")]
+
+    for line in (encode(event), encode_lines([*others, event]).splitlines()[-1]):
+        again = decode(line)
+        assert isinstance(again, ParcelWeighed)
+        assert str(getattr(again, field)) == str(odd)
+        assert (again.id, again.ts, again.scope) == (event.id, event.ts, event.scope)
+        assert msgspec.json.decode(line)[field] in ("NaN", "Infinity", "-Infinity")
+    batch = decode_batch(encode_lines([*others, event, *others]))
+    assert [batch[0], batch[1], batch[3], batch[4]] == [*others, *others]
+    assert str(getattr(batch[2], field)) == str(odd)
+    assert str(getattr(event, field)) == str(odd)
+
+
+def test_what_only_looks_like_an_odd_float_is_left_alone() -> None:
+    line = encode(ParcelWeighed(kilos=1.0, note="NaN"))
+    wrong = line.replace(b'"kilos":1.0', b'"kilos":"Nan"')
+
+    assert decode(line) == decode(line)
+    assert isinstance(decode(line), ParcelWeighed)
+    assert isinstance(decode(wrong), UnknownEvent)
+    assert isinstance(
+        decode(wrong.replace(b'"Nan"', b'"NaN"').replace(b'"id"', b'"di"')), UnknownEvent
+    )
+
+
+def test_one_deeper_down_is_null_and_the_record_is_kept() -> None:
+    class ParcelsWeighed(Event):
+        kilos: list[float]
+
+    again = decode(encode(ParcelsWeighed(kilos=[1.0, float("nan")])))
+
+    assert isinstance(again, UnknownEvent)
+    assert again.payload == {"kilos": [1.0, None]}
+
+
 WHOLE = {
     "id": "i-1",
     "ts": "2026-01-02T03:04:05Z",
