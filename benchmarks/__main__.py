@@ -32,6 +32,7 @@ QUESTIONS = {
     "resident": "resident",
     "landing": "landing",
     "store": "store",
+    "profile": "profile",
     "peers": "peers",
 }
 FULL_ROUNDS, FULL_EVENTS, FULL_SECONDS = 7, 200_000, 5.0

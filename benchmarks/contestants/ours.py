@@ -68,7 +68,16 @@ async def _emit_many(numbers: Iterable[int], directory: Path) -> None:
     rest = iter(numbers)
     async with EventBus(directory / "state") as bus:
         with acting():
-            while events := [tool_called(number) for number in islice(rest, BATCH)]:
+            while events := [
+                ToolCalled(
+                    call_id=number,
+                    tool="read",
+                    ok=True,
+                    duration_ms=12.5,
+                    arguments={"path": "src/app.py", "line": number},
+                )
+                for number in islice(rest, BATCH)
+            ]:
                 await bus.emit_many(events)
         await bus.flush(until="synced")
 

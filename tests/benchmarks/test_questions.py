@@ -8,7 +8,17 @@ from benchmarks.__main__ import QUESTIONS, ask
 from benchmarks.contest import Course
 from benchmarks.table import answer_text
 
-TAKES_LONG = {"fanout", "growth", "import", "latency", "landing", "peers", "resident", "store"}
+TAKES_LONG = {
+    "fanout",
+    "growth",
+    "import",
+    "latency",
+    "landing",
+    "peers",
+    "profile",
+    "resident",
+    "store",
+}
 
 
 @pytest.fixture
