@@ -81,8 +81,8 @@ def land(writer: Writer, events: Sequence[Event]) -> None:
 def _error_of(event: Event) -> Error | None:
     if not isinstance(event, DispatchFinished):
         return error_of(event)
-    if event.error is None:
-        return None
+    if event.error is None or event.error.tool is not None:
+        return None  # what a tool raised is an `error:tool` of its own
     return Error(
         timestamp=stamp(event.ts),
         component=event.scope.component,

@@ -22,7 +22,7 @@ from eventbus.store.errors import ErrorKept, ErrorsAlike, errors, errors_by
 from eventbus.store.sessions import session
 from tests.store.given import S1, at, land_each, walk_through
 
-FAILED = DispatchError(name="OSError", message="disk full", stack="Traceback", tool="write")
+FAILED = DispatchError(name="OSError", message="disk full", stack="Traceback")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ FAILED = DispatchError(name="OSError", message="disk full", stack="Traceback", t
             WorkerFailed(task="w", error="no", error_type="LookupError", stack="T"),
             ("LookupError", "no", "T", None),
         ),
-        (DispatchFinished(error=FAILED), ("OSError", "disk full", "Traceback", "write")),
+        (DispatchFinished(error=FAILED), ("OSError", "disk full", "Traceback", None)),
         (LogLine(event_type="error:io", message="gone"), ("error:io", "gone", None, None)),
     ],
     ids=lambda value: value.kind if isinstance(value, Event) else "",
@@ -51,6 +51,15 @@ def test_every_producers_errors_are_rows(
     (row,) = errors(emptied).items
     assert (row.type, row.message, row.stack, row.tool) == said
     assert (row.kind, row.event_id) == (event.kind, event.id)
+
+
+def test_what_a_tool_raised_is_not_counted_again_for_its_dispatch(emptied: Writer) -> None:
+    failed = DispatchError(name="OSError", message="disk full", tool="write")
+
+    land_each(emptied, ToolErrored(type="OSError", tool="write"), DispatchFinished(error=failed))
+
+    (row,) = errors(emptied).items
+    assert row.kind == "error:tool"
 
 
 def test_an_error_is_a_row_with_all_it_says(emptied: Writer) -> None:
