@@ -16,8 +16,18 @@ from eventbus.kinds import KindFilter
 from eventbus.resume import read_cursor
 from eventbus.segment import segments_by_writer, segments_in
 from eventbus.segments import Series, day_of_line, next_number, read_lines
+from eventbus.sink import Cursor
 
-__all__ = ["FILE_NAME", "LANE", "FlatLine", "lines_of", "log_path", "parse", "set_aside"]
+__all__ = [
+    "FILE_NAME",
+    "LANE",
+    "FlatLine",
+    "lines_beyond",
+    "lines_of",
+    "log_path",
+    "parse",
+    "set_aside",
+]
 
 LANE = "flat"
 FILE_NAME = "activity.log"
@@ -64,17 +74,29 @@ def lines_of(
 def _beyond_the_files(
     state: Path, since: datetime | None, kinds: KindFilter, disk: Disk
 ) -> Iterator[FlatLine]:
-    for event in _unread(state, disk):
+    cursor = read_cursor(state / "journal" / "cursors" / f"{LANE}.json", disk)
+    for _, line in lines_beyond(state, cursor, since=since, kinds=kinds, disk=disk):
+        yield line
+
+
+def lines_beyond(
+    state: Path,
+    cursor: Cursor,
+    *,
+    since: datetime | None,
+    kinds: KindFilter,
+    disk: Disk = SYSTEM_DISK,
+) -> Iterator[tuple[str, FlatLine]]:
+    """What the journal holds that a lane has not passed, as lines, each with its event's id."""
+    for event in _unread(state, cursor, disk):
         if since is None or event.ts >= since:
             line = parse(flat.text(event))
             if line is not None and _EVERYTHING.takes(event) and _is_wanted(line, since, kinds):
-                yield line
+                yield event.id, line
 
 
-def _unread(state: Path, disk: Disk) -> Iterator[Event]:
-    """The journal's events that the flat lane has not passed."""
+def _unread(state: Path, cursor: Cursor, disk: Disk) -> Iterator[Event]:
     journal = state / "journal"
-    cursor = read_cursor(journal / "cursors" / f"{LANE}.json", disk)
     for writer, segments in segments_by_writer(segments_in(journal, disk)).items():
         followed = FollowedWriter(writer, cursor.get(writer), journal, disk)
         followed.segments = segments

@@ -160,24 +160,31 @@ def read_log(
     `llm:*`. What this process logged before the call is there, and so are
     archives.
     """
-    oldest = heapq.nsmallest(limit, _lines(since, event_types), key=itemgetter(0))
+    oldest = heapq.nsmallest(limit, _lines(since, event_types, limit), key=itemgetter(0))
     return [line._asdict() for line in oldest]
 
 
 def get_log_text(since: datetime | None = None) -> str:
     """Every line from `since` on as `type source message`, oldest first."""
-    lines = sorted(_lines(since, None), key=itemgetter(0))
+    lines = sorted(_lines(since, None, None), key=itemgetter(0))
     return "\n".join(f"{line.event_type} {line.source} {line.message}" for line in lines)
 
 
-def _lines(since: datetime | None, event_types: str | Iterable[str] | None) -> Iterator[FlatLine]:
-    check_storage()
+def _lines(
+    since: datetime | None, event_types: str | Iterable[str] | None, most: int | None
+) -> Iterator[FlatLine]:
+    """Lines from `since` on, the `most` oldest among them at least."""
+    storage = check_storage()
     kinds = KindFilter(event_types)
     since = _in_milliseconds(since) if since is not None else None
     bus = _bus()
     if bus is None or bus.state is not None:
         _wait_until_written(bus)
-        return lines_of(_state(), since=since, kinds=kinds)
+        if storage != "sqlite":
+            return lines_of(_state(), since=since, kinds=kinds)
+        from eventbus.stored_log import stored_lines  # the store, for whoever keeps the log there
+
+        return stored_lines(_state(), since=since, kinds=kinds, most=most)
     return (
         line
         for line in map(parse, list(_in_memory))

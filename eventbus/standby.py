@@ -14,8 +14,12 @@ from eventbus.event import Event
 
 __all__ = ["Standby", "check_storage", "standby"]
 
-LANES = ("jsonl", "flat")
-STORAGES = ("file",)
+STORAGES = {
+    "file": ("jsonl", "flat"),
+    "sqlite": ("jsonl", "sqlite"),
+    "both": ("jsonl", "flat", "sqlite"),
+}
+"""The lanes of a log, by where it is kept; `sqlite` is the store, whatever it is on."""
 START_SECONDS = 1.0
 """How long a caller waits for it to start; later its events wait for it, not the caller."""
 RETRY_SECONDS = 10.0
@@ -108,15 +112,18 @@ class Standby:
 
 
 def _open_bus() -> EventBus:
-    """A bus with the two lanes of a log, as the settings have them."""
+    """A bus with the lanes of a log, as the settings have them."""
     # Only whoever has no bus needs these.
     from eventbus.prices import use_prices
-    from eventbus.settings import load_settings
+    from eventbus.settings import SHARED_LANE, load_settings
 
     settings = load_settings()
     if settings.prices:
         use_prices(settings.prices)
-    sinks = [sink for sink in settings.named_sinks if sink.lane in LANES]
+    wanted = STORAGES.get(wanted_storage(), STORAGES["file"])
+    if settings.store is not None:
+        wanted = tuple(SHARED_LANE if lane == "sqlite" else lane for lane in wanted)
+    sinks = [sink for sink in settings.named_sinks if sink.lane in wanted]
     bus = EventBus(settings.state, sinks=sinks, journal=settings.journal)
     return bus.__enter__()  # closed at exit, as every bus that is forgotten
 
@@ -126,11 +133,17 @@ def is_disabled() -> bool:
     return os.environ.get("EVENTBUS_DISABLED", "").lower() in ("1", "true", "yes", "on")
 
 
-def check_storage() -> None:
-    """Refuse a `LOG_STORAGE` that is not there, by name."""
-    wanted = os.environ.get("LOG_STORAGE") or STORAGES[0]
+def check_storage() -> str:
+    """Where the flat log is kept; a `LOG_STORAGE` that is not there is refused by name."""
+    wanted = wanted_storage()
     if wanted not in STORAGES:
         raise SettingsError(f"LOG_STORAGE cannot be {wanted!r}; allowed: {', '.join(STORAGES)}")
+    return wanted
+
+
+def wanted_storage() -> str:
+    """What `LOG_STORAGE` says, allowed or not."""
+    return os.environ.get("LOG_STORAGE") or "file"
 
 
 standby = Standby()

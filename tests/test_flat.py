@@ -631,9 +631,11 @@ def test_a_conversations_turns_are_recorded_only_when_asked_for(
 def test_a_storage_that_is_not_there_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]
 ) -> None:
-    monkeypatch.setenv("LOG_STORAGE", "sqlite")
+    monkeypatch.setenv("LOG_STORAGE", "tape")
 
-    with pytest.raises(SettingsError, match="LOG_STORAGE cannot be 'sqlite'; allowed: file"):
+    with pytest.raises(
+        SettingsError, match="LOG_STORAGE cannot be 'tape'; allowed: file, sqlite, both"
+    ):
         call()
 
 
@@ -811,7 +813,7 @@ def test_a_cancellation_is_not_an_error() -> None:
 def test_a_wrong_storage_does_not_hide_the_functions_own_exception(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("LOG_STORAGE", "both")
+    monkeypatch.setenv("LOG_STORAGE", "tape")
 
     with pytest.raises(Boom):
         fails()

@@ -51,6 +51,12 @@ class Conditions:
                 self.values.append(pattern)
         self._conditions.append(f"({' OR '.join(parts) or '1 = 0'})")
 
+    def copy(self) -> "Conditions":
+        """The same, to be narrowed further."""
+        copied = Conditions()
+        copied._conditions, copied.values = [*self._conditions], [*self.values]
+        return copied
+
     @property
     def where(self) -> str:
         """All of them, with `WHERE`; empty when there are none."""

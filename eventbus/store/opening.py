@@ -33,6 +33,7 @@ __all__ = [
     "open_to_land",
     "open_writer",
     "set_damaged_aside",
+    "store_is_there",
 ]
 
 DEADLINE_S = 30.0
@@ -91,6 +92,20 @@ def open_reader(where: str | os.PathLike[str], *, deadline_s: float | None) -> R
         raise StoreUnusable(
             f"cannot read the store {path}: {error}; 'eventbus rebuild' makes it anew"
         ) from error
+
+
+def store_is_there(where: str | os.PathLike[str]) -> bool:
+    """Whether there are tables to ask; a store that cannot be read is there."""
+    is_shared = isinstance(where, str) and where.startswith(SHARED)
+    if not is_shared and not (Path(where) / FILE_NAME).exists():
+        return False
+    reader = open_reader(where, deadline_s=DEADLINE_S)
+    try:
+        return version_of(reader) > 0
+    except sqlite3.Error:  # whoever asks it will be told what is wrong
+        return True
+    finally:
+        reader.close()
 
 
 # --- to land in it -----------------------------------------------------------------
