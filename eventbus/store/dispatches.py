@@ -17,7 +17,7 @@ from eventbus.formats.interactions import Interaction, interaction_of
 from eventbus.formats.record import to_json
 from eventbus.store.engine import Reader, Row, Writer
 from eventbus.store.pages import Page
-from eventbus.store.topic import Topic, order_key, whole
+from eventbus.store.topic import Topic, order_key, real, whole
 from eventbus.store.walking import Walk, as_struct, walk
 
 __all__ = ["TOPIC", "Dispatch", "dispatches"]
@@ -82,8 +82,8 @@ def _row(event: Event, interaction: Interaction) -> Row:
         interaction.agent_name,
         whole(interaction.tokens_in),
         whole(interaction.tokens_out),
-        interaction.cost,
-        interaction.duration_ms,
+        real(interaction.cost),
+        real(interaction.duration_ms),
         to_json(getattr(event, "tools", ())).decode(),
         "refused" if isinstance(event, DispatchRefused) else interaction.status,
         to_json(interaction.error).decode() if has_error else None,

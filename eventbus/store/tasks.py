@@ -14,7 +14,7 @@ from eventbus.store.engine import Reader, Row, Writer
 from eventbus.store.folding import Folded, alone, faintly, folded_rows, keep_folded
 from eventbus.store.pages import Page
 from eventbus.store.sessions import know_session
-from eventbus.store.topic import NO_SESSION, Topic, in_text, order_key, stamp, whole
+from eventbus.store.topic import NO_SESSION, Topic, in_text, order_key, real, stamp, whole
 from eventbus.store.walking import BY_NAME, Walk, as_struct, walk
 
 __all__ = ["TOPIC", "Route", "Task", "rate_task", "routes", "task", "tasks"]
@@ -126,8 +126,8 @@ def _finished(event: TaskFinished) -> dict[str, Any]:
         "tokens_in": whole(event.tokens_in),
         "tokens_out": whole(event.tokens_out),
         "latency_ms": whole(event.latency_ms),
-        "cost_usd": event.cost_usd,
-        "cloud_cost_equivalent": event.cloud_cost_equivalent,
+        "cost_usd": real(event.cost_usd),
+        "cloud_cost_equivalent": real(event.cloud_cost_equivalent),
         "prompt_length": whole(event.prompt_length),
         "response_length": whole(event.response_length),
         "is_known": 1,

@@ -22,6 +22,7 @@ __all__ = [
     "each_once",
     "in_text",
     "order_key",
+    "real",
     "session_of",
     "stamp",
     "whole",
@@ -30,6 +31,8 @@ __all__ = [
 NO_SESSION = "unknown"
 """The session of what must have one, where nobody said which."""
 INTEGER_MOST = 2**63 - 1
+REAL_MOST = 1e300
+"""Far enough from where sums and differences would overflow."""
 
 Land = Callable[[Writer, list[Event]], None]
 """Land events of the topic's kinds, in order; each is new, and as the journal has it."""
@@ -83,6 +86,13 @@ def whole(number: float | None) -> int | None:
     if number is None:
         return None
     return max(-INTEGER_MOST, min(round(number), INTEGER_MOST))
+
+
+def real(number: float | None) -> float | None:
+    """A number as one that a column of real numbers holds."""
+    if number is None:
+        return None
+    return float(max(-REAL_MOST, min(number, REAL_MOST)))
 
 
 def day_of(ts: datetime) -> str:

@@ -13,7 +13,7 @@ from eventbus.store.engine import Reader, Row, Writer
 from eventbus.store.folding import Folded, alone, faintly, folded_rows, keep_folded
 from eventbus.store.openings import OPENS, first_opening_after, sessions_opened
 from eventbus.store.pages import Page
-from eventbus.store.topic import NO_SESSION, Topic, in_text, order_key, stamp, whole
+from eventbus.store.topic import NO_SESSION, Topic, in_text, order_key, real, stamp, whole
 from eventbus.store.walking import BY_NAME, Walk, as_struct, walk
 
 __all__ = [
@@ -160,7 +160,7 @@ _FORMS: Mapping[str, Callable[[Any], Any]] = {
     "message_id": str,
     "output": _output,
     "finished_at": stamp,
-    "latency_ms": float,
+    "latency_ms": real,
     "tokens_used": whole,
     "cache_tokens": whole,
     "reasoning_tokens": whole,
