@@ -85,7 +85,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def where_store(self) -> str:
         """What `open_store` is given."""
-        return self.store if self.store is not None else str(self.state)
+        if self.store is not None:
+            return self.store
+        own = self.sinks.get(OWN_LANE)
+        file = own.settings.get("path") if own is not None and own.use == OWN_LANE else None
+        return str(self.state if file is None else self.state / Path(str(file)).expanduser())
 
     @property
     def named_sinks(self) -> tuple[NamedSink, ...]:

@@ -318,6 +318,12 @@ def test_a_store_that_is_no_address_is_refused(tmp_path: Path) -> None:
 
 def test_the_store_is_beside_the_journal_unless_said(tmp_path: Path) -> None:
     assert load(tmp_path).where_store == str(tmp_path / ".state")
+
+
+def test_the_own_store_is_asked_where_its_sink_keeps_it(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[sinks.sqlite]\npath = "kept/other.db"')
+
+    assert settings.where_store == str(tmp_path / ".state" / "kept" / "other.db")
     assert load(tmp_path, 'store = "sqlite"').lanes == DEFAULT_LANES
 
 
