@@ -152,6 +152,12 @@ class Books:
         return _spending(days.get(today.isoformat(), Spent())), _spending(month)
 
     @property
+    def users(self) -> list[str]:
+        """Those who spent this month; one who said no name is empty."""
+        with self.guard:
+            return [user for user in self._days if user is not None]
+
+    @property
     def pending(self) -> dict[str, int]:
         """Nanos this process has spent that no other can see yet, by user."""
         nanos: dict[str, int] = {}
