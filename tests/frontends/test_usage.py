@@ -56,6 +56,26 @@ def test_usage_as_json_is_the_stores_own_answer(ask: Ask) -> None:
     assert [entry["key"] for entry in told["entries"]] == ["claude-sonnet-4-5"]
 
 
+def test_savings_are_shown_by_day_model_and_session(ask: Ask) -> None:
+    by_model = ask("usage", "--savings", "--by", "model", "--json").json
+    by_session = ask("usage", "--savings", "--by", "session", "--until", "2026-11-19").lines
+
+    assert ask("usage", "--savings").out == golden("savings-by-day")
+    assert [(each["key"], each["saved_usd"]) for each in by_model] == [
+        ("local-7b", 0.0045),
+        ("claude-sonnet-4-5", 0.0),
+    ]
+    assert by_session[1:] == ["s-bob        1        0  $0.00000  $0.00450"]
+    assert ask("usage", "--savings", "--since", "2030-01-01").out == (
+        "no task is recorded that is asked for\n"
+    )
+
+
+@pytest.mark.parametrize("args", [("--by", "user"), ("--user", "ann"), ("--component", "brain")])
+def test_savings_nobody_keeps_are_refused(ask: Ask, args: tuple[str, ...]) -> None:
+    assert ask("usage", "--savings", *args).code == exits.WRONG_USE
+
+
 def test_nothing_used_is_said(ask: Ask) -> None:
     told = ask("usage", "--since", "2030-01-01")
 

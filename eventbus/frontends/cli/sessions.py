@@ -26,7 +26,15 @@ from eventbus.frontends.cli.options import (
 from eventbus.frontends.cli.tables import Cell, counted, fields, table
 from eventbus.frontends.cli.traces import trace_rows
 from eventbus.frontends.cli.usage import usage_table
-from eventbus.frontends.cli.wording import json_text, minute, money, short, span, took
+from eventbus.frontends.cli.wording import (
+    json_text,
+    minute,
+    money,
+    money_columns,
+    short,
+    span,
+    took,
+)
 from eventbus.store.engine import Reader
 from eventbus.store.sessions import Session, session, sessions
 from eventbus.store.tasks import Task, tasks
@@ -147,8 +155,9 @@ def _parts(shown: _Shown) -> Iterator[str]:
 
 def task_table(items: Sequence[Task]) -> str:
     """Tasks, for people."""
-    costs = money(each.cost_usd for each in items)
-    in_cloud = money(each.cloud_cost_equivalent for each in items)
+    costs, in_cloud = money_columns(
+        [each.cost_usd for each in items], [each.cloud_cost_equivalent for each in items]
+    )
     return table(
         ("task", "model", "routing", "why", "took", "cost", "in the cloud", "rated"),
         [

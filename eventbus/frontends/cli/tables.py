@@ -21,7 +21,7 @@ __all__ = ["Cell", "columns", "counted", "fields", "fits", "table"]
 GAP = "  "
 NARROWEST = 8
 """What is left of a column that gives way on a narrow terminal."""
-_NUMBER = re.compile(r"-|[$<+-]*\d[\d,.]*( ?[a-zA-Z%]{1,3})?( \d+[a-z]{1,2})?")
+_NUMBER = re.compile(r"-|[$<+-]*\d[\d,.]*( ?[a-zA-Z%]{1,6})?( \d+[a-z]{1,2})?")
 """`1,234`, `$0.12`, `1.5 MiB`, `2m 3s`; a date or an id is none."""
 
 _MARKED = re.compile("«(.*?)(?:»|$)")

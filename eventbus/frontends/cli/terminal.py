@@ -27,6 +27,19 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def wrapped(text: str, indent: int) -> str:
+    """The text in lines of the terminal, those after the first indented; whole elsewhere."""
+    room = terminal_width()
+    if room is None:
+        return text
+    import textwrap  # slow to import, and for terminals alone
+
+    lines = textwrap.wrap(
+        text, max(20, room - indent), break_long_words=False, break_on_hyphens=False
+    )
+    return f"\n{' ' * indent}".join(lines)
+
+
 def text_width(text: str) -> int:
     """Columns that a text takes on a terminal."""
     return len(text) if text.isascii() else sum(map(_char_width, text))

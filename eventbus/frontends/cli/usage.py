@@ -15,6 +15,7 @@ from eventbus.frontends.cli.options import (
     session_option,
     where_options,
 )
+from eventbus.frontends.cli.savings import show_savings
 from eventbus.frontends.cli.tables import fits, table
 from eventbus.frontends.cli.wording import compact, json_text, money, short
 from eventbus.store.usage import Grouping, Totals, UsageAnswer, UsageEntry, usage
@@ -48,6 +49,7 @@ Examples:
   eventbus usage --by model --since 30d
   eventbus usage --by session --user ann --since today
   eventbus usage --by hour --since 2026-11-01 --until 2026-11-01
+  eventbus usage --savings --by model
   eventbus usage --json | jq .totals.cost
 """
 
@@ -59,16 +61,18 @@ Examples:
     default="day",
     help="What the entries are.  [default: day]",
 )
+@click.option("--savings", is_flag=True, help="Show what tasks saved over the cloud.")
 @days_options
 @click.option("--user", metavar="NAME", help="Only of this user.")
 @component_option
 @click.option("--model", metavar="NAME", help="Only of this model.")
 @session_option
-@json_option("Print one JSON object: by, totals, entries.")
+@json_option("Print one JSON object: by, totals, entries. With --savings one JSON array.")
 @where_options
 def command(
     where: Where,
     by: Grouping,
+    savings: bool,
     start: date | None,
     end: date | None,
     user: str | None,
@@ -79,11 +83,19 @@ def command(
 ) -> None:
     """Show what model calls used and cost, by day or by whom.
 
-    Days are whole, and in UTC. Of the tokens that
-    went in, cached ones came out of a cache and written ones went into one.
-    What nobody knows is counted, not taken for nothing: see the columns
-    unpriced, partial and estimated, which are there when there is such a call.
+    Days are whole, and in UTC. Of the tokens that went in, cached ones came
+    out of a cache and written ones went into one. What nobody knows is
+    counted, not taken for nothing: see the columns unpriced, partial and
+    estimated, which are there when there is such a call.
+
+    With --savings: what tasks cost wherever they ran, and how much less that
+    was than in the cloud, by day, model or session.
     """
+    if savings:
+        if user is not None or component is not None:
+            raise click.UsageError("a task has no user or component; say --model or --session")
+        show_savings(where, by, start, end, model=model, session=session, as_json=as_json)
+        return
     with asked(where) as store:
         answer = usage(
             store,

@@ -20,6 +20,7 @@ __all__ = [
     "minute",
     "moment",
     "money",
+    "money_columns",
     "short",
     "span",
     "took",
@@ -106,6 +107,12 @@ def money(dollars: Iterable[float | None]) -> list[str | None]:
     amounts: Sequence[float | None] = list(dollars)
     digits = max(map(_digits_of, amounts), default=DIGITS_LEAST)
     return [_amount(amount, digits) for amount in amounts]
+
+
+def money_columns(*columns: Sequence[float | None]) -> list[list[str | None]]:
+    """Amounts of several columns, with the same digits in each."""
+    shown = iter(money(amount for column in columns for amount in column))
+    return [[next(shown) for _ in column] for column in columns]
 
 
 def _digits_of(amount: float | None) -> int:
