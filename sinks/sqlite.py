@@ -66,15 +66,18 @@ class SqliteSink(StoreSink):
 
     def _tell_of(self, opened: Opened, path: Path) -> None:
         if opened.damage is not None:
-            self._tell("StoreDamaged", _said_of(path, opened.damage, opened.aside))
+            said = _said_of(path, opened.damage, opened.aside)
+            self._tell("StoreDamaged", f"{said}; {_anew_from(opened.backup)}")
 
     # --- between batches -----------------------------------------------------------
 
     def tend(self, writer: Writer, now: datetime) -> None:
         assert isinstance(writer, SqliteWriter)
         if not writer.is_in_place():
-            writer.close()
-            raise Lost(f"{writer.path} was moved, deleted or replaced")
+            writer.abandon()
+            said = f"{writer.path} was moved, deleted or replaced; {_anew_from(None)}"
+            self._tell("StoreGone", said)
+            raise Lost(said)
         held = self._log.tend(writer, now)
         if held is not None:
             self._tell(
@@ -107,14 +110,20 @@ class SqliteSink(StoreSink):
             aside = set_damaged_aside(writer.path, now=home.clock.now(), disk=home.disk)
         except StoreUnusable as refusal:
             return Lost(str(refusal))
-        said = _said_of(writer.path, str(error), aside)
+        said = f"{_said_of(writer.path, str(error), aside)}; {_anew_from(None)}"
         self._tell("StoreDamaged", said)
         return Lost(said)
 
 
 def _said_of(path: Path, damage: str, aside: Path | None) -> str:
-    kept = f" ({aside.name} keeps it)" if aside is not None else ""
-    return f"{path} is damaged: {damage}; it is made anew from backup and journal{kept}"
+    kept = f", and kept as {aside.name}" if aside is not None else ""
+    return f"{path} is damaged: {damage}{kept}"
+
+
+def _anew_from(backup: Path | None) -> str:
+    """What the store is made of again; None: what there is, is seen when it is opened."""
+    begun = f"{backup.name} and the journal" if backup is not None else "backup and journal"
+    return f"it is made anew from {begun}"
 
 
 def _place_of(written: str, home: Home) -> Path:

@@ -39,6 +39,8 @@ __all__ = [
 DEADLINE_S = 30.0
 """Seconds a question may take."""
 SHARED = ("postgresql://", "postgres://")
+SMALLEST_BYTES = 512
+"""The smallest page a database can have."""
 LOOK_BYTES = 256 * 1024 * 1024
 """Size up to which every page is looked at after a crash: about a second."""
 DAMAGE_WITHIN = timedelta(hours=1)
@@ -139,7 +141,7 @@ def open_to_land(
     now = now or utc_now()
     refuse_strange_files(path, disk)
     damage, aside = None, None
-    if path.exists():
+    if _size(path):  # of an empty file nothing is left that a backup would not have
         found = _writer_or_damage(path)
         if isinstance(found, SqliteWriter):
             return Opened(found)
@@ -154,7 +156,9 @@ def _writer_or_damage(path: Path) -> SqliteWriter | str:
     All of them are looked at after an end that was not clean, as long as that
     takes no more than a moment.
     """
-    look = has_log(path) and path.stat().st_size <= LOOK_BYTES
+    if _size(path) < SMALLEST_BYTES:  # SQLite would take it for an empty one, and write over it
+        return "file is not a database"
+    look = has_log(path) and _size(path) <= LOOK_BYTES
     try:
         writer = open_writer(path)
     except sqlite3.Error as error:
@@ -166,6 +170,12 @@ def _writer_or_damage(path: Path) -> SqliteWriter | str:
         return writer
     writer.abandon()
     return fault
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
 
 
 def _first_fault(writer: SqliteWriter) -> str | None:

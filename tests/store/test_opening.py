@@ -74,6 +74,34 @@ def test_every_page_is_looked_at_after_a_crash(state: Path) -> None:
     assert opened.aside is not None
 
 
+def test_a_few_words_in_the_stores_place_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text("mine")
+
+    opened = open_to_land(tmp_path / FILE_NAME)
+    opened.writer.close()
+
+    assert opened.aside is not None
+    assert opened.aside.read_text() == "mine"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_store_that_is_empty_or_gone_begins_with_the_latest_backup(
+    state: Path, is_there: bool
+) -> None:
+    path = state / FILE_NAME
+    before = contents(path)
+    backup = back_up(state, now=NOW).path
+    path.unlink()
+    if is_there:
+        path.touch()
+
+    opened = open_to_land(path, backups=state / BACKUPS)
+    opened.writer.close()
+
+    assert str(opened.backup) == backup
+    assert contents(path) == before
+
+
 def test_a_store_that_is_gone_begins_with_the_latest_good_backup(state: Path) -> None:
     path = state / FILE_NAME
     before = contents(path)
