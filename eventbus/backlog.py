@@ -84,8 +84,10 @@ class OwnWriter:
             self.fed.popleft()
             self.fed_out += head.size
             self.place = self.moved(head.end)
+            self._read_back.close()
             return head
         if self.place >= self.moved(self.end):
+            self._read_back.close()  # its segment may be pruned, and would take its room
             return None
         return self._from_disk(self._stop_before(head))
 

@@ -1,6 +1,7 @@
 """One sink's lane: batches, tries again, dead letters, ticks, and what it reads back."""
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from eventbus import (
     read_journal,
 )
 from eventbus.delivery import Delivery, Poisoned
+from eventbus.disk import Disk
 from eventbus.event import decode
 from eventbus.events.bus import GapLeft
 from eventbus.kinds import KindFilter
@@ -846,3 +848,43 @@ def test_events_that_will_not_encode_do_not_stop_a_lane(tmp_path: Path) -> None:
     assert numbers(sink) == [0, 1]
     assert [event.kind for event in sink.events] == ["letter:send", "letter:deep", "letter:send"]
     assert (counts.written, counts.poison) == (2, 1)
+
+
+class Watched(Disk):
+    """Knows which segments it has open to be read, and how often it had any."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, Path] = {}
+        self.times = 0
+
+    def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
+        fd = super().open(path, flags, mode)
+        if path.suffix == ".jsonl" and flags & os.O_ACCMODE == os.O_RDONLY:
+            self.held[fd] = path
+            self.times += 1
+        return fd
+
+    def close(self, fd: int) -> None:
+        self.held.pop(fd, None)
+        super().close(fd)
+
+
+def test_a_lane_that_has_read_back_all_holds_no_segment_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be pruned, and would take its room all the same."""
+    monkeypatch.setattr("eventbus.backlog.FED_MOST", 1_000)
+    sink, disk = GatedSink(), Watched()
+
+    with EventBus(tmp_path, sinks=[sink], disk=disk) as bus:
+        for part in range(5):
+            for event in letters(100, start=100 * part):
+                bus.emit_nowait(event)
+            bus.flush_now(timeout=0.02)
+        sink.gate.open()
+        assert bus.flush_now(timeout=PATIENCE).reached
+
+        assert disk.times > 0
+        assert eventually(lambda: not disk.held)
+
+    assert numbers(sink) == list(range(500))
