@@ -115,8 +115,8 @@ def test_rotations_and_events_leave_nothing_behind(ram: Path, record_property: F
         seen.clear()
         assert eventually(lambda: not leaks(before, held()), within=2), leaks(before, held())
         after, rotated = held(), log.rotated
-        counts = bus.statistics()
 
+    counts = bus.statistics()
     assert counts.written == counts.accepted >= ROTATIONS * EVENTS_EACH
     assert seen_last >= ROTATIONS
     assert rotated >= ROTATIONS
