@@ -110,4 +110,4 @@ def test_the_page_shows_every_table_with_its_columns(emptied: Writer) -> None:
     there = {table: columns_of(emptied, table) for table in TABLES}
     assert shown == {
         table: [column.partition(" ")[0] for column in columns] for table, columns in there.items()
-    }
+    }, "docs/store.md has a row for every table, with its columns in order"
