@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 
 from eventbus.event import HEADER, UNREADABLE, Event, decode, encode
+from eventbus.formats.cutting import cut_mark, cut_text
 
 __all__ = [
     "EVENT_BYTES_MOST",
     "SNAPSHOT_BYTES_MOST",
     "cut_line",
-    "cut_mark",
     "cut_texts",
     "encode_each",
     "fallback_line",
@@ -101,18 +101,10 @@ def _cut_word(value: Any) -> Any:
 
 def cut_texts(value: Any, most: int) -> Any:
     """JSON's values with long texts cut; each keeps its length and digest."""
-    if isinstance(value, str) and len(value) > most:
-        mark = cut_mark(value.encode())
-        return f"{value[:most]}… [cut: {mark['bytes']} bytes, sha256 {mark['sha256']}]"
+    if isinstance(value, str):
+        return cut_text(value, most)
     if isinstance(value, dict):
         return {key: cut_texts(each, most) for key, each in value.items()}
     if isinstance(value, list):
         return [cut_texts(each, most) for each in value]
     return value
-
-
-def cut_mark(raw: bytes) -> dict[str, Any]:
-    """What is kept of bytes that are not."""
-    import hashlib  # slow to import, and seldom needed
-
-    return {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}

@@ -4,7 +4,8 @@ The source is the scope's source, else its component, else the topic. The
 message of a typed event is its payload, `key=value` in field order: None is
 left out; true, false and what is nested are compact JSON, and so is a text
 that could be taken for several tokens: one with both a space and a `=`, or
-that begins as JSON does. An error's message is `context - TypeName: text`. A
+that begins as JSON does. A token of more than 16,384 characters is cut to so
+many, and says how long it was. An error's message is `context - TypeName: text`. A
 log line's own message goes before its tokens, each written by `str()`.
 
 Whatever an event holds, its line is one line of four fields and nothing in it
@@ -23,6 +24,7 @@ from msgspec import UNSET
 from eventbus.event import HEADER, Event, UnknownEvent
 from eventbus.events.error import ErrorRaised
 from eventbus.events.log import LogLine
+from eventbus.formats.cutting import cut_text
 from eventbus.formats.flat_lines import FlatLine, Unparsed, parse, tokens
 from eventbus.formats.moment import stamp
 from eventbus.formats.record import read_back, to_json
@@ -30,6 +32,7 @@ from eventbus.formats.visible import one_line, visible
 
 __all__ = [
     "ERROR_TEXT_MOST",
+    "TOKEN_MOST",
     "FlatLine",
     "Unparsed",
     "encode",
@@ -42,6 +45,8 @@ __all__ = [
 
 ERROR_TEXT_MOST = 200
 """Characters of an error's text that are kept."""
+TOKEN_MOST = 16_384
+"""Characters kept of a typed event's value: its record has it whole, a line is for reading."""
 
 REMEMBERED_LENGTH = 200
 _KINDS_MOST = 4_096
@@ -184,7 +189,7 @@ def _tokens(pairs: Iterable[tuple[str, Any]]) -> str:
     for key, value in pairs:
         cls = type(value)
         if cls is str:
-            parts.append(key + (_as_json(value) if _is_ambiguous(value) else value))
+            parts.append(key + _word(value))
         elif cls is int or cls is float:
             parts.append(f"{key}{value}")
         elif cls is bool:
@@ -192,16 +197,24 @@ def _tokens(pairs: Iterable[tuple[str, Any]]) -> str:
         elif value is None or value is UNSET:
             continue
         elif cls in _CONTAINERS:
-            parts.append(key + _as_json(value))
+            parts.append(key + _document(_as_json(value)))
         else:
             parts.append(key + _nested(value))
     message = " ".join(parts)
     return message if message.isprintable() else visible(message)
 
 
-def _is_ambiguous(value: str) -> bool:
-    """Whether a text could be taken for more tokens, or swallow the next."""
-    return ("=" in value and " " in value) or ('"' in value and value[0] in '"[{')
+def _word(value: str) -> str:
+    """A text as it stands; as JSON where it could be taken for more tokens."""
+    if len(value) > TOKEN_MOST:
+        value = cut_text(value, TOKEN_MOST)
+    is_ambiguous = ("=" in value and " " in value) or ('"' in value and value[0] in '"[{')
+    return _as_json(value) if is_ambiguous else value
+
+
+def _document(written: str) -> str:
+    """JSON as it stands; what is left of a long one is no JSON, and written as a text is."""
+    return written if len(written) <= TOKEN_MOST else _word(written)
 
 
 def _as_json(value: Any) -> str:
@@ -211,9 +224,8 @@ def _as_json(value: Any) -> str:
 def _nested(value: Any) -> str:
     written = _as_json(value)
     if not written.startswith('"'):
-        return written
-    bare: str = msgspec.json.decode(written)  # a date, an enum, bytes: text after all
-    return written if _is_ambiguous(bare) else bare
+        return _document(written)
+    return _word(msgspec.json.decode(written))  # a date, an enum, bytes: text after all
 
 
 def _text_read_back(event: Event) -> str:

@@ -13,8 +13,9 @@ import msgspec
 
 from eventbus.event import encode_lines
 from eventbus.formats.as_text import as_text
+from eventbus.formats.cutting import cut_mark
 from eventbus.formats.visible import one_line
-from eventbus.poison import cut_mark, cut_texts
+from eventbus.poison import cut_texts
 from eventbus.units import size_text
 
 __all__ = ["KEPT_BYTES", "PREVIEW_MOST", "input_preview", "kept", "preview"]

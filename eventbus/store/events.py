@@ -7,7 +7,9 @@ import msgspec
 
 from eventbus.event import Event, UnknownEvent
 from eventbus.events.log import LogLine
+from eventbus.events.session import SnapshotSaved
 from eventbus.formats import flat
+from eventbus.formats.cutting import cut_mark
 from eventbus.formats.flat_lines import tokens
 from eventbus.formats.record import to_json
 from eventbus.store.engine import Reader, Writer
@@ -47,6 +49,10 @@ COLUMNS = (
 )
 ONCE = "ON CONFLICT (event_id) DO NOTHING"
 IDS_A_QUESTION = 500
+PAYLOAD_BYTES_MOST = 1024 * 1024
+"""Bytes of JSON that a payload may have; of a longer one its length and digest are kept."""
+UTF8_MOST = 4
+"""Bytes of a character at the most."""
 _CAUSE = b',"cause":'
 
 
@@ -160,10 +166,21 @@ def _payload(lined: Lined) -> str | None:
     if isinstance(event, LogLine):
         kv = event.kv or (tokens(event.message) if "=" in event.message else None)
         return to_json(kv).decode() if kv else None
+    if isinstance(event, SnapshotSaved):  # what an earlier save is restored from
+        return _after_the_header(lined.line)
     if isinstance(event, UnknownEvent):
         payload = event.payload
-        return to_json(payload).decode() if payload else None
-    return _after_the_header(lined.line)
+        return _within_bounds(to_json(payload).decode()) if payload else None
+    return _within_bounds(_after_the_header(lined.line))
+
+
+def _within_bounds(payload: str | None) -> str | None:
+    if payload is None or len(payload) * UTF8_MOST <= PAYLOAD_BYTES_MOST:
+        return payload
+    raw = payload.encode()
+    if len(raw) <= PAYLOAD_BYTES_MOST:
+        return payload
+    return to_json({"cut": cut_mark(raw)}).decode()
 
 
 def _after_the_header(line: bytes) -> str | None:

@@ -1,5 +1,6 @@
 """The flat log: what a line looks like, and that nothing forges one."""
 
+import hashlib
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
@@ -364,6 +365,40 @@ def test_tokens_read_back_as_what_was_written(name: str, note: str, extra: Any) 
         assert msgspec.json.decode(read["extra"]) == extra
     else:
         assert read["extra"] == extra
+
+
+@pytest.mark.parametrize(
+    ("value", "whole"),
+    [
+        ("x" * 20_000, "x" * 20_000),
+        ("ä = b " * 9_000, "ä = b " * 9_000),
+        (["a b=c"] * 9_000, msgspec.json.encode(["a b=c"] * 9_000).decode()),
+        ({"a": list(range(9_000))}, msgspec.json.encode({"a": list(range(9_000))}).decode()),
+        (Path("a/" * 9_000), "a/" * 8_999 + "a"),
+    ],
+    ids=["text", "pairs", "list", "object", "path"],
+)
+def test_a_long_token_is_cut_and_says_how_long_it_was(value: Any, whole: str) -> None:
+    event = KiteSold(name="swift", extra=value, tags=("red",))
+
+    read = flat.tokens(message(event))
+
+    digest = hashlib.sha256(whole.encode()).hexdigest()
+    mark = f"… [cut: {len(whole.encode())} bytes, sha256 {digest}]"
+    assert read == {"name": "swift", "note": "", "tags": '["red"]', "extra": whole[:16_384] + mark}
+
+
+def test_a_token_at_the_bound_is_whole_as_is_what_a_log_line_says() -> None:
+    long = "x" * 20_000
+
+    assert message(KiteSold(name="x" * 16_384)) == f"name={'x' * 16_384} note="
+    assert message(LogLine(event_type="a:b", message=long, kv={"k": long})) == f"{long} k={long}"
+
+
+def test_an_unknown_events_long_token_is_cut_too() -> None:
+    line = msgspec.json.encode({"kind": "moon:rise", "id": "1", "ts": NOW, "far": "y" * 20_000})
+
+    assert len(flat.text(decode(line))) < 17_000
 
 
 class Exploding:

@@ -1,15 +1,20 @@
 """A batch lands whole, once, and with the lane's cursor."""
 
+import hashlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from eventbus import Event, EventBus, Scope, log_event
 from eventbus.event import decode
+from eventbus.events.session import SnapshotSaved
 from eventbus.events.traces import ToolStarted
+from eventbus.formats.flat import TOKEN_MOST
 from eventbus.sink import Batch, Place
 from eventbus.store.cursors import read_cursor
 from eventbus.store.engine import Writer
+from eventbus.store.events import PAYLOAD_BYTES_MOST
 from eventbus.store.landing import land
 from eventbus.store.opening import open_store
 
@@ -108,6 +113,31 @@ def test_an_unknown_kind_lands_with_its_payload(writer: Writer) -> None:
 
     rows = writer.rows("SELECT ts, event_type, message, kv_json FROM events")
     assert rows == [("2026-01-02T03:04:05.000Z", "moon:rise", "far=[1,2]", '{"far":[1,2]}')]
+
+
+def test_a_payload_of_more_than_a_mebibyte_is_told_by_its_length_and_digest(
+    writer: Writer,
+) -> None:
+    payload = f'{{"far":"{"ä" * PAYLOAD_BYTES_MOST}"}}'
+    line = f'{{"kind":"moon:rise","id":"1","ts":"2026-01-02T03:04:05Z","scope":{{}},{payload[1:]}'
+
+    land(writer, Batch(lines=[line.encode()], events=[decode(line.encode())]), lane="sqlite")
+
+    (row,) = writer.rows("SELECT kv_json, length(message), length(raw_line) FROM events")
+    digest = hashlib.sha256(payload.encode()).hexdigest()
+    assert row[0] == f'{{"cut":{{"bytes":{len(payload.encode())},"sha256":"{digest}"}}}}'
+    assert max(row[1:]) < TOKEN_MOST + 200
+
+
+def test_a_snapshot_is_in_its_row_once_and_whole(writer: Writer) -> None:
+    """An earlier save is restored from there."""
+    state = {"notes": "n" * PAYLOAD_BYTES_MOST}
+
+    land(writer, batch_of(SnapshotSaved(chat_id="c", turn_number=1, state=state)), lane="sqlite")
+
+    (row,) = writer.rows("SELECT kv_json, length(message), length(raw_line) FROM events")
+    assert msgspec.json.decode(row[0])["state"] == state
+    assert max(row[1:]) < TOKEN_MOST + 200
 
 
 async def test_what_is_emitted_lands_and_is_there_to_be_asked(tmp_path: Path) -> None:
