@@ -23,6 +23,7 @@ from eventbus.scope import Scope, current_scope, scope
 from eventbus.sink import Batch, Cursor, Home, Lost, NamedSink, Place, Refused, Sink, Unavailable
 
 if TYPE_CHECKING:
+    from eventbus.ask import cost_summary, log_search, log_summary
     from eventbus.flat import (
         flat_log_path,
         get_log_text,
@@ -87,6 +88,7 @@ __all__ = [
     "agent_spawned",
     "channel_message",
     "conversation",
+    "cost_summary",
     "current_scope",
     "dispatch",
     "flat_log_path",
@@ -94,6 +96,8 @@ __all__ = [
     "get_session",
     "log_error",
     "log_event",
+    "log_search",
+    "log_summary",
     "logged",
     "process_session",
     "rate_task",
@@ -127,6 +131,9 @@ _FLAT = (
 )
 _LATER = {
     **dict.fromkeys(_FLAT, "eventbus.flat"),
+    "cost_summary": "eventbus.ask",
+    "log_search": "eventbus.ask",
+    "log_summary": "eventbus.ask",
     "CostLimits": "eventbus.limits",
     "Limit": "eventbus.limits",
     "agent_spawned": "eventbus.producers.agents",

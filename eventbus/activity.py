@@ -85,19 +85,25 @@ def lines_beyond(
     *,
     since: datetime | None,
     kinds: KindFilter,
+    writer: str | None = None,
     disk: Disk = SYSTEM_DISK,
 ) -> Iterator[tuple[str, FlatLine]]:
-    """What the journal holds that a lane has not passed, as lines, each with its event's id."""
-    for event in _unread(state, cursor, disk):
+    """What the journal holds that a lane has not passed, as lines, each with its event's id.
+
+    Of one writer, or of all.
+    """
+    for event in _unread(state, cursor, writer, disk):
         if since is None or event.ts >= since:
             line = parse(flat.text(event))
             if line is not None and _EVERYTHING.takes(event) and _is_wanted(line, since, kinds):
                 yield event.id, line
 
 
-def _unread(state: Path, cursor: Cursor, disk: Disk) -> Iterator[Event]:
+def _unread(state: Path, cursor: Cursor, only: str | None, disk: Disk) -> Iterator[Event]:
     journal = state / "journal"
     for writer, segments in segments_by_writer(segments_in(journal, disk)).items():
+        if only is not None and writer != only:
+            continue
         followed = FollowedWriter(writer, cursor.get(writer), journal, disk)
         followed.segments = segments
         try:

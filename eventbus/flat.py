@@ -6,7 +6,6 @@ starts by itself.
 
 import heapq
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -27,6 +26,7 @@ from eventbus.events.system import LogRotated
 from eventbus.formats import flat
 from eventbus.formats.as_text import as_scalar, as_text, stack_of
 from eventbus.kinds import KindFilter
+from eventbus.outlet import wait_until_written
 from eventbus.producers.acting import be_session
 from eventbus.scope import Scope, current_scope
 from eventbus.standby import check_storage, standby
@@ -46,8 +46,6 @@ __all__ = [
 
 MEMORY_LINES = 10_000
 """Lines kept for `read_log` while the bus that is open keeps nothing on disk."""
-WRITTEN_SECONDS = 2.0
-"""How long a reader waits for what was logged before it to be written."""
 MB = 1024 * 1024
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -177,9 +175,10 @@ def _lines(
     storage = check_storage()
     kinds = KindFilter(event_types)
     since = _in_milliseconds(since) if since is not None else None
+    standby.wait_until_started()
     bus = _bus()
     if bus is None or bus.state is not None:
-        _wait_until_written(bus)
+        wait_until_written(bus)
         if storage != "sqlite":
             return lines_of(_state(), since=since, kinds=kinds)
         from eventbus.stored_log import stored_lines  # the store, for whoever keeps the log there
@@ -198,23 +197,6 @@ def _in_milliseconds(moment: datetime) -> datetime:
     """The moment as a line would bear it, in UTC."""
     moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _wait_until_written(bus: EventBus | None) -> None:
-    """Wait, not for long, until the journal has what this process logged.
-
-    Lanes are not waited for: one may be served elsewhere, or be a handler in
-    the very loop that is blocked here.
-    """
-    if bus is None or not bus.is_open:
-        return
-    accepted = bus.statistics().accepted
-    until = time.monotonic() + WRITTEN_SECONDS
-    while time.monotonic() < until:
-        now = bus.statistics()
-        if now.accepted - now.waiting >= accepted:
-            return
-        time.sleep(0.001)
 
 
 # --- the file ------------------------------------------------------------------------

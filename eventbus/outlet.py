@@ -1,5 +1,6 @@
 """Where code that was given no bus emits: the process's open bus, else a recorder in reserve."""
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -8,7 +9,7 @@ from eventbus.event import Event
 from eventbus.events.llm import ModelAnswered
 from eventbus.scope import current_witness
 
-__all__ = ["Reserve", "bus_in_use", "emit", "open_bus", "reserve"]
+__all__ = ["Reserve", "bus_in_use", "emit", "open_bus", "reserve", "wait_until_written"]
 
 
 class Reserve(Protocol):
@@ -66,3 +67,24 @@ def bus_in_use() -> EventBus | None:
     held = _reserve()
     own = held.bus if held is not None else None
     return open_bus(besides=own) or own
+
+
+WRITTEN_SECONDS = 2.0
+"""How long a reader waits for what was logged before it to be written."""
+
+
+def wait_until_written(bus: EventBus | None) -> None:
+    """Wait, not for long, until the journal has what this process logged.
+
+    Lanes are not waited for: one may be served elsewhere, or be a handler in
+    the very loop that is blocked here.
+    """
+    if bus is None or not bus.is_open:
+        return
+    accepted = bus.statistics().accepted
+    until = time.monotonic() + WRITTEN_SECONDS
+    while time.monotonic() < until:
+        now = bus.statistics()
+        if now.accepted - now.waiting >= accepted:
+            return
+        time.sleep(0.001)

@@ -22,6 +22,8 @@ STORAGES = {
 """The lanes of a log, by where it is kept; `sqlite` is the store, whatever it is on."""
 START_SECONDS = 1.0
 """How long a caller waits for it to start; later its events wait for it, not the caller."""
+STARTED_SECONDS = 2.0
+"""How long whoever reads the log waits for it to start."""
 RETRY_SECONDS = 10.0
 """Between tries to start it, when the state directory cannot be used."""
 EARLY_MOST = 10_000
@@ -70,6 +72,11 @@ class Standby:
             while self._early:
                 self.bus.emit_nowait(self._early.popleft())
             self._is_open = True
+
+    def wait_until_started(self) -> None:
+        """Wait, not for long, until what came early has been emitted."""
+        if self._early and self._door.acquire(timeout=STARTED_SECONDS):
+            self._door.release()
 
     def close(self) -> None:
         """Close its bus before the process ends; the next event starts another."""
