@@ -52,10 +52,10 @@ FAULTS_MOST = 20
 LEFT_FOR = timedelta(days=1)
 """How old an unfinished backup is before it is held to be left behind."""
 
-SUFFIX = ".db"
+STEM, SUFFIX = FILE_NAME.split(".")[0], ".db"
 
-_NAME = re.compile(r"store-(\d{8}T\d{6})(\.\w+)")
-_UNFINISHED = re.compile(r"\.store-\d{8}T\d{6}\.\w+\.\d+\.tmp")
+_NAME = re.compile(r"(.+)-(\d{8}T\d{6})(\.\w+)")
+_UNFINISHED = re.compile(r"\..+-\d{8}T\d{6}\.\w+\.\d+\.tmp")
 
 
 class BackupFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,12 +99,12 @@ def back_up(
     if not path.is_file():
         raise StoreUnusable(f"no store at {path}; there is nothing to back up")
     begun_s = perf_counter()
-    target = directory / f"store-{(now or utc_now()).astimezone(UTC):{STAMP}}.db"
+    target = directory / f"{path.stem}-{(now or utc_now()).astimezone(UTC):{STAMP}}{SUFFIX}"
     told = _Told(target)
     try:
         disk.make_directory(directory)
         _make(path, target, told, progress, disk)
-        prune_backups(directory, keep=max(1, keep), now=now or utc_now(), disk=disk)
+        prune_backups(directory, path.stem, keep=max(1, keep), now=now or utc_now(), disk=disk)
     except (OSError, sqlite3.Error, StoreUnusable) as error:
         told.error = f"{type(error).__name__}: {error}"
     return BackupFinished(
@@ -176,10 +176,10 @@ def _wrong_version(version: int) -> list[str]:
 
 
 def prune_backups(
-    directory: Path, *, keep: int, suffix: str = SUFFIX, now: datetime, disk: Disk
+    directory: Path, name: str, *, keep: int, suffix: str = SUFFIX, now: datetime, disk: Disk
 ) -> None:
     """Delete backups beyond the number kept, and what was left half-made."""
-    for backup in list_backups(directory, suffix=suffix, disk=disk)[keep:]:
+    for backup in list_backups(directory, name, suffix=suffix, disk=disk)[keep:]:
         disk.unlink(backup.path)
     for name in filter(_UNFINISHED.fullmatch, disk.names(directory)):
         with suppress(FileNotFoundError):  # its maker has finished meanwhile
@@ -189,17 +189,19 @@ def prune_backups(
 
 
 def list_backups(
-    directory: Path, *, suffix: str = SUFFIX, disk: Disk = SYSTEM_DISK
+    directory: Path, name: str = STEM, *, suffix: str = SUFFIX, disk: Disk = SYSTEM_DISK
 ) -> list[BackupFile]:
-    """The backups there, the latest first; whether they are good is not looked at."""
-    found = (_backup_of(directory / name, suffix, disk) for name in disk.names(directory))
+    """The backups of the store of that name, the latest first; they are not looked into."""
+    found = (_backup_of(directory / file, name, suffix, disk) for file in disk.names(directory))
     backups = [backup for backup in found if backup is not None]
     return sorted(backups, key=lambda backup: backup.at, reverse=True)
 
 
-def _backup_of(path: Path, suffix: str, disk: Disk) -> BackupFile | None:
+def _backup_of(path: Path, name: str, suffix: str, disk: Disk) -> BackupFile | None:
     match = _NAME.fullmatch(path.name)
-    at = read_stamp(match[1]) if match is not None and match[2] == suffix else None
+    if match is None or (match[1], match[3]) != (name, suffix):
+        return None
+    at = read_stamp(match[2])
     if at is None:
         return None
     with suppress(FileNotFoundError):
@@ -231,7 +233,7 @@ def restore(
         refuse_strange_files(path, disk)
         made = path.with_name(f"{path.name}.new")
         source = _copy(backup, made, disk) if backup is not None else None
-        source = source or copy_latest(state / BACKUPS, made, disk=disk)
+        source = source or copy_latest(state / BACKUPS, made, name=path.stem, disk=disk)
         if source is None:
             raise StoreUnusable(f"no good backup in {state / BACKUPS}; 'eventbus backup' makes one")
         aside = set_aside(path, "before", now=now or utc_now(), disk=disk)
@@ -250,16 +252,16 @@ def _copy(backup: Path, made: Path, disk: Disk) -> Path:
 def put_latest_back(path: Path, backups: Path, *, disk: Disk) -> Path | None:
     """Let the latest good backup be the store, where none is; None when there is no such."""
     made = path.with_name(f"{path.name}.new")
-    source = copy_latest(backups, made, disk=disk)
+    source = copy_latest(backups, made, name=path.stem, disk=disk)
     if source is not None:
         set_aside(path, "before", now=utc_now(), disk=disk)  # the log of one that is gone
         put_in_place(made, path, disk=disk)
     return source
 
 
-def copy_latest(backups: Path, made: Path, *, disk: Disk) -> Path | None:
-    """Copy the latest backup that is good; damaged ones are passed over."""
-    for backup in list_backups(backups, disk=disk):
+def copy_latest(backups: Path, made: Path, *, name: str, disk: Disk) -> Path | None:
+    """Copy the latest backup of that name that is good; damaged ones are passed over."""
+    for backup in list_backups(backups, name, disk=disk):
         if not _faults_of_copy(backup.path, made, disk):
             return backup.path
         _remove(made, disk)

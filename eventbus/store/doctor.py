@@ -15,7 +15,7 @@ from eventbus.errors import StoreUnusable
 from eventbus.event import UNREADABLE
 from eventbus.segment import segments_by_writer, segments_in
 from eventbus.sink import Cursor
-from eventbus.store.backup import BACKUPS, BackupFile, integrity_of, list_backups
+from eventbus.store.backup import BACKUPS, STEM, SUFFIX, BackupFile, integrity_of, list_backups
 from eventbus.store.checkpoint import HELD_BYTES
 from eventbus.store.cursors import read_cursor
 from eventbus.store.dump import SUFFIX as DUMPS
@@ -104,7 +104,8 @@ def examine(
     examined = Examined(engine=store.engine, where=where)
     if store.path is not None:
         _look_at_files(examined, store.path, disk)
-    _look_at_backups(examined, state, now or utc_now(), disk)
+    name = store.path.stem if store.path is not None else STEM
+    _look_at_backups(examined, state / BACKUPS, name, now or utc_now(), disk)
     try:
         with _reading(store) as reader:
             _look_at_tables(examined, reader, state, store, disk)
@@ -159,9 +160,11 @@ def _look_at_library(examined: Examined) -> None:
         )
 
 
-def _look_at_backups(examined: Examined, state: Path, now: datetime, disk: Disk) -> None:
-    suffix = DUMPS if examined.engine == "postgres" else ".db"
-    examined.backups = list_backups(state / BACKUPS, suffix=suffix, disk=disk)
+def _look_at_backups(
+    examined: Examined, directory: Path, name: str, now: datetime, disk: Disk
+) -> None:
+    suffix = DUMPS if examined.engine == "postgres" else SUFFIX
+    examined.backups = list_backups(directory, name, suffix=suffix, disk=disk)
     if not examined.backups:
         examined.notes.append("there is no backup yet; 'eventbus backup' makes one")
     elif now - examined.backups[0].at > STALE_AFTER:

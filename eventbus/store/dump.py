@@ -12,7 +12,7 @@ from eventbus.clock import utc_now
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import StoreUnusable
 from eventbus.events.backup import BackupFinished
-from eventbus.store.backup import KEEP, prune_backups
+from eventbus.store.backup import KEEP, STEM, prune_backups
 from eventbus.store.files import STAMP, put_in_place
 
 __all__ = ["SUFFIX", "dump"]
@@ -33,13 +33,13 @@ def dump(
     """Dump the store's schema into a file of the custom format; how it went."""
     begun_s = perf_counter()
     now = now or utc_now()
-    target = directory / f"store-{now.astimezone(UTC):{STAMP}}{SUFFIX}"
+    target = directory / f"{STEM}-{now.astimezone(UTC):{STAMP}}{SUFFIX}"
     size, integrity, error = None, None, None
     try:
         disk.make_directory(directory)
         size = _make(url, target, disk)
         integrity = "ok"
-        prune_backups(directory, keep=max(1, keep), suffix=SUFFIX, now=now, disk=disk)
+        prune_backups(directory, STEM, keep=max(1, keep), suffix=SUFFIX, now=now, disk=disk)
     except (OSError, StoreUnusable) as problem:
         error = f"{type(problem).__name__}: {problem}"
     return BackupFinished(

@@ -146,6 +146,8 @@ def open_to_land(
         if isinstance(found, SqliteWriter):
             return Opened(found)
         damage, aside = found, set_damaged_aside(path, now=now, disk=disk)
+    elif has_log(path):  # of a store that is gone: it must not get into another
+        set_aside(path, "before", now=now, disk=disk)
     backup = put_latest_back(path, backups, disk=disk) if backups is not None else None
     return Opened(open_writer(path), damage, aside, backup)
 
@@ -192,14 +194,26 @@ def _first_fault(writer: SqliteWriter) -> str | None:
 def open_writer(path: Path) -> SqliteWriter:
     """Open a store, its tables of this version."""
     _refuse_foreign(path)
+    _make_private(path)
     writer = SqliteWriter(path)
     try:
         migrate(writer)
-        path.chmod(0o600)
     except BaseException:
         writer.close()
         raise
     return writer
+
+
+def _make_private(path: Path) -> None:
+    """Let the file be ours alone before anything is in it: those beside it take after it.
+
+    One that is there is not opened: closing it would let go of the locks that
+    SQLite holds on it in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        path.chmod(0o600)
 
 
 def _refuse_foreign(path: Path) -> None:

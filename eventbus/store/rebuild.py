@@ -82,7 +82,9 @@ def rebuild(
         refuse_strange_files(path, disk)
         made = path.with_name(f"{path.name}.new")
         _clear(made, disk)
-        backup = copy_latest(state / BACKUPS, made, disk=disk) if from_backup else None
+        backup = (
+            copy_latest(state / BACKUPS, made, name=path.stem, disk=disk) if from_backup else None
+        )
         writer = open_writer(made)
         try:
             landed = land_journal(

@@ -1,7 +1,6 @@
 """The sink that lands events in SQLite."""
 
 import asyncio
-import os
 import time
 from pathlib import Path
 
@@ -29,11 +28,13 @@ class TestSqliteSink(SinkContract):
             return [row[0] for row in store.rows("SELECT event_id FROM events ORDER BY id")]
 
 
-async def test_the_file_is_private(tmp_path: Path) -> None:
-    async with EventBus(tmp_path, sinks=["sqlite"]):
-        pass
+async def test_the_files_are_private(tmp_path: Path) -> None:
+    async with EventBus(tmp_path, sinks=["sqlite"]) as bus:
+        await bus.emit(Ping())
+        await bus.flush(timeout=10)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("store.db*")}
 
-    assert os.stat(tmp_path / "store.db").st_mode & 0o777 == 0o600
+    assert modes == dict.fromkeys(("store.db", "store.db-shm", "store.db-wal"), 0o600)
 
 
 async def test_a_bus_in_memory_needs_an_absolute_path() -> None:

@@ -115,6 +115,23 @@ def test_only_so_many_are_kept_and_what_is_not_ours_stays(state: Path) -> None:
     assert names == [*(f"store-202611{day}T120000.db" for day in (27, 28, 29)), "store-mine.db"]
 
 
+def test_stores_of_other_names_have_backups_of_their_own(state: Path) -> None:
+    other = state / "other.db"
+    open_to_land(other).writer.close()
+    for path in (state / FILE_NAME, other, other):
+        back_up(state, path=path, keep=1, now=NOON)
+    other.unlink()
+
+    opened = open_to_land(other, backups=state / BACKUPS)
+    opened.writer.close()
+
+    assert [backup.path.name for backup in list_backups(state / BACKUPS)] == [
+        "store-20261125T120000.db"
+    ]
+    assert opened.backup == state / BACKUPS / "other-20261125T120000.db"
+    assert contents(other)["events"] == []
+
+
 def test_a_damaged_store_is_not_backed_up_and_the_good_backups_stay(state: Path) -> None:
     back_up(state, keep=1, now=NOON)
     damage(state / FILE_NAME)

@@ -130,6 +130,23 @@ def test_the_log_of_a_store_that_is_gone_does_not_get_into_its_backup(state: Pat
     assert len(list(state.glob("store.db.before-*-wal"))) == 1
 
 
+def test_the_log_of_a_store_that_is_gone_does_not_get_into_a_new_one(state: Path) -> None:
+    path = state / FILE_NAME
+    opened = open_to_land(path)
+    opened.writer.sync()
+    log = path.with_name("store.db-wal").read_bytes()
+    opened.writer.close()
+    path.unlink()
+    path.with_name("store.db-wal").write_bytes(log)
+
+    opened = open_to_land(path)
+    opened.writer.close()
+
+    assert contents(path)["events"] == []
+    (aside,) = state.glob("store.db.before-*-wal")
+    assert aside.read_bytes() == log
+
+
 def test_damage_that_comes_again_and_again_asks_for_somebody_to_look(state: Path) -> None:
     path = state / FILE_NAME
     for minute in range(3):
