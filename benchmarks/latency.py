@@ -1,19 +1,20 @@
 """What the worst calls and the app's loop feel at 20,000 events a second: the
 99.9th percentile of constructing and emitting, and how late the loop's own
-timers come, with file lanes and with all default sinks, against the same loop
-with no recorder.
+timers come, with lanes to files and the store and with all default sinks,
+against the same loop with no recorder.
 """
 
 from collections.abc import Sequence
 
 from benchmarks.contest import Contest, Contestant, Course, hold
 from benchmarks.figures import Aim, Row
+from eventbus.settings import DEFAULT_LANES
 
 __all__ = ["ask"]
 
 PER_SECOND = 20_000
-DEFAULT_SINKS = ("jsonl", "flat", "audit", "interactions", "usage", "errors", "storage", "backup")
-NONE, FILES, DEFAULT = "no recorder", "file lanes", "default sinks"
+NONE, FEW, DEFAULT = "no recorder", "file and SQLite lanes", "default sinks"
+FEW_LANES = ("jsonl", "flat", "sqlite")
 
 
 def ask(course: Course) -> list[Row]:
@@ -22,14 +23,14 @@ def ask(course: Course) -> list[Row]:
         course,
         (
             _steady(course, NONE, None),
-            _steady(course, FILES, ("jsonl", "flat")),
-            _steady(course, DEFAULT, DEFAULT_SINKS),
+            _steady(course, FEW, FEW_LANES),
+            _steady(course, DEFAULT, DEFAULT_LANES),
         ),
     )
     rows: list[Row] = []
-    for name in (NONE, FILES, DEFAULT):
+    for name in (NONE, FEW, DEFAULT):
         rows += _calls(contest, name)
-    for name in (NONE, FILES, DEFAULT):
+    for name in (NONE, FEW, DEFAULT):
         rows += _lateness(contest, name)
     return rows + _bound(contest) + contest.without()
 
@@ -49,7 +50,7 @@ def _calls(contest: Contest, name: str) -> list[Row]:
         label=f"call p99.9, {name}",
         to=(NONE, "p999_us"),
         base=NONE,
-        aim=Aim(most=1.5) if name == FILES else None,
+        aim=Aim(most=1.5) if name == FEW else None,
     )
 
 

@@ -1,6 +1,6 @@
-"""What an agent's process pays when a resident recorder serves its file lanes:
-the whole way to the disk, against the same with the journal alone and against
-serving the lanes itself.
+"""What an agent's process pays when a resident recorder serves its lanes, the
+store's among them: the whole way to the disk, against the same with the journal
+alone and against serving the lanes itself.
 """
 
 from benchmarks.contest import Course, hold, limit, ours
@@ -8,7 +8,7 @@ from benchmarks.figures import Aim, Row
 
 __all__ = ["ask"]
 
-LANES = ["jsonl", "flat"]
+LANES = ["jsonl", "flat", "sqlite"]
 
 
 def ask(course: Course) -> list[Row]:
