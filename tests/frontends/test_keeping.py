@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from eventbus.bus import EventBus
+from eventbus.disk import SYSTEM_DISK
 from eventbus.events import LogLine
 from eventbus.frontends.cli import exits
 from eventbus.replay import read_journal
+from eventbus.store.serving import lane_held
 from tests.frontends.console import Here
 
 
@@ -103,7 +105,7 @@ def test_a_store_that_is_gone_is_rebuilt_without_asking(kept: Here) -> None:
 
 @pytest.mark.parametrize("command", ["rebuild", "restore"])
 def test_a_store_that_is_served_is_left_alone(kept: Here, command: str) -> None:
-    with EventBus(kept.state, sinks=["sqlite"], serve="resident"):
+    with lane_held(kept.state, "sqlite", wish="test", disk=SYSTEM_DISK):
         told = kept(command, "--yes")
 
     assert told.code == exits.STATE_UNUSABLE
