@@ -25,6 +25,8 @@ COMMANDS = (
     "traces",
     "snapshots",
     "rate",
+    "ingest",
+    "export",
     "stats",
     "verify",
     "doctor",

@@ -53,8 +53,8 @@ def command(where: Where, keep: int | None, lane: str | None, as_json: bool) -> 
     if made is None:
         raise StoreUnusable(f"no store at {store.path}; there is nothing to back up")
     if not settings.disabled:
-        with emitting(where, session=None) as emit:
-            emit(made)
+        with emitting(where, session=None) as bus:
+            bus.emit_nowait(made)
     click.echo(json_text(made) if as_json else visible(_said(made)))
     return exits.OK if made.error is None else exits.STATE_UNUSABLE
 

@@ -41,8 +41,8 @@ def command(where: Where, id: str, rating: str, as_json: bool) -> None:
         found = task(store, whole)
         if found is None:
             raise TaskUnknown(f"no task {id!r} in the store; nothing was rated")
-        with emitting(where, session=found.session_id) as emit:
-            rated = rate_task(store, emit, whole, RATINGS[rating])
+        with emitting(where, session=found.session_id) as bus:
+            rated = rate_task(store, bus.emit_nowait, whole, RATINGS[rating])
     click.echo(json_text(rated) if as_json else visible(_said(rated.id, rating)))
 
 

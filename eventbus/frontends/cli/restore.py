@@ -59,7 +59,7 @@ def command(
         confirm(f"this puts {which} in the place of {store.path}", is_sure=is_sure)
     named = None if backup is None else _path_of(backup, directory)
     restored = restore(settings.state, named, path=store.path, lane=store.lane)
-    click.echo(json_text(restored) if as_json else visible(_said(restored)))
+    click.echo(json_text(restored) if as_json else _said(restored))
 
 
 def _path_of(written: str, directory: Path) -> Path:
@@ -78,7 +78,7 @@ def _listed(found: list[BackupFile]) -> str:
 
 
 def _said(restored: Restored) -> str:
-    said = f"put {restored.backup} in the place of {restored.path}"
+    said = [f"put {restored.backup} in the place of {restored.path}"]
     if restored.aside is not None:
-        said += f"; what was there is {restored.aside.name}"
-    return said
+        said.append(f"  the one before is {restored.aside.name}; delete it once you do not need it")
+    return "\n".join(map(visible, said))

@@ -77,8 +77,8 @@ def command(
             click.echo(json_text(found) if as_json else _shown(found))
             return
         confirm(f"this deletes the snapshot of chat {found.chat_id!r}", is_sure=is_sure)
-        with emitting(where, session=found.session_id) as emit:
-            discard_snapshot(store, emit, found.chat_id)
+        with emitting(where, session=found.session_id) as bus:
+            discard_snapshot(store, bus.emit_nowait, found.chat_id)
     click.echo(json_text({"deleted": found.chat_id}) if as_json else _deleted(found))
 
 
