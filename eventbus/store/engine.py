@@ -28,10 +28,12 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     blob: str
     strict: str
     """What a table's definition ends with."""
+    text: str = "TEXT"
+    """Text that is compared character by character, whatever the place's customs."""
 
     def spell(self, statement: str) -> str:
         """A definition in the engine's own words."""
-        return statement.format(
+        return statement.replace(" TEXT", f" {self.text}").format(
             serial=self.serial,
             integer=self.integer,
             real=self.real,

@@ -28,6 +28,7 @@ POSTGRES = Dialect(
     real="DOUBLE PRECISION",
     blob="BYTEA",
     strict="",
+    text='TEXT COLLATE "C"',
 )
 
 SCHEMA = "eventbus"

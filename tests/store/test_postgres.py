@@ -121,3 +121,18 @@ def test_no_server_is_said_without_the_password() -> None:
         StoreUnusable, match=r"cannot reach the store postgresql://ann@127.0.0.1:1/x"
     ):
         PostgresWriter("postgresql://ann:secret@127.0.0.1:1/x")
+
+
+def test_text_is_compared_character_by_character(postgres_url: str) -> None:
+    """A database made for people sorts `topic;` before `topic:a`, and pages would have holes."""
+    writer = PostgresWriter(postgres_url)
+    migrate(writer)
+
+    rows = writer.rows(
+        "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+        " WHERE table_schema = current_schema() AND data_type = 'text'"
+    )
+    writer.close()
+
+    assert len(rows) > 50
+    assert [row for row in rows if row[2] != "C"] == []
