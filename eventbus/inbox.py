@@ -28,7 +28,7 @@ ROOM = 65_536
 BYTES_ROOM = 64 * 1024 * 1024
 """Bytes waiting at which `emit_nowait` drops, by the size events had of late."""
 ROOM_LEAST = 64
-"""Events that have room however large they are: one is cut to 1 MiB only as it is written,
+"""Events that have room however large they are: one is cut only as it is written,
 and one that was far larger must not leave the small ones after it without room."""
 COMPANY = 2_048
 """Events waiting at which a lingering writer is woken early."""
