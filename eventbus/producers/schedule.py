@@ -57,6 +57,8 @@ class HeartbeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Free room on the disk that tells `system:disk`: bytes, or a part of the whole."""
     backups: int = 7
     """Backups of the store that are kept."""
+    dump: bool = False
+    """Whether a store on PostgreSQL is backed up here too, by pg_dump."""
     jobs: dict[str, JobSettings] = {}
 
 

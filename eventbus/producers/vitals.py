@@ -52,7 +52,7 @@ def own_functions(
         "memory": lambda: check_memory(bus, settings, memory),
         "disk": lambda: check_disk(bus, settings, room, disk=disk),
         "storage": lambda: measure_storage(bus),
-        "backup": lambda: back_up_stores(bus, stores(), keep=settings.backups, disk=disk),
+        "backup": lambda: back_up_stores(bus, _backed_up(stores(), settings), settings, disk=disk),
     }
 
 
@@ -127,15 +127,24 @@ def measure_storage(bus: Measured) -> str:
     return f"{len(areas)} areas, {size_text(sum(size for size, _ in areas.values()))}"
 
 
+def _backed_up(stores: "Iterable[StoreAt]", settings: HeartbeatSettings) -> "list[StoreAt]":
+    """A database that machines share is dumped by the one that was told to."""
+    return [store for store in stores if store.engine == "sqlite" or settings.dump]
+
+
 def back_up_stores(
-    bus: Measured, stores: "Iterable[StoreAt]", *, keep: int, disk: Disk = SYSTEM_DISK
+    bus: Measured,
+    stores: "Iterable[StoreAt]",
+    settings: HeartbeatSettings,
+    *,
+    disk: Disk = SYSTEM_DISK,
 ) -> str:
     """Back each store up, and tell how it went; raises when one could not be."""
     from eventbus.store.backups import back_up_store  # once a day, and only where there is one
 
     if bus.state is None:
         return "nothing is kept on disk"
-    told = [back_up_store(store, bus.state, keep=keep, disk=disk) for store in stores]
+    told = [back_up_store(store, bus.state, keep=settings.backups, disk=disk) for store in stores]
     made = [each for each in told if each is not None]
     for each in made:
         bus.emit_nowait(each)

@@ -57,8 +57,8 @@ def _make(url: str, target: Path, disk: Disk) -> int:
     made = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         disk.close(disk.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL))  # private from the start
-        address, environment = _address(url)
         schema = _schema_of(url)
+        address, environment = _address(url)
         words = ("--format=custom", "--no-password", f"--schema={schema}", f"--file={made}")
         _run("pg_dump", *words, f"--dbname={address}", environment=environment)
         _run("pg_restore", "--list", str(made), environment=environment)
