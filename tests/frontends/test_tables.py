@@ -35,13 +35,13 @@ def test_a_table_without_rows_is_its_head() -> None:
     assert table(("a", "b"), []) == "a  b"
 
 
-def test_columns_give_way_in_turn_on_a_terminal(terminal: Callable[[int], None]) -> None:
+def test_the_widest_columns_give_way_on_a_terminal(terminal: Callable[[int], None]) -> None:
     terminal(30)
     row = ("a" * 20, "b" * 20, "c" * 5)
 
-    lines = click.unstyle(table(("a", "b", "c"), [row], gives_way=(1, 0))).splitlines()
+    lines = click.unstyle(table(("a", "b", "c"), [row], gives_way=(0, 1))).splitlines()
 
-    assert lines[1] == f"{'a' * 12}…  {'b' * 7}…  ccccc"
+    assert lines[1] == f"{'a' * 9}…  {'b' * 10}…  ccccc"
 
 
 def test_colours_are_for_terminals(terminal: Callable[[int], None]) -> None:

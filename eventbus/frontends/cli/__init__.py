@@ -19,6 +19,7 @@ COMMANDS = (
     "search",
     "usage",
     "limits",
+    "summary",
     "errors",
     "sessions",
     "timeline",

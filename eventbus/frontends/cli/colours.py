@@ -1,7 +1,6 @@
 """The colours of kinds and of how things went."""
 
 from eventbus.frontends.cli.tables import Cell
-from eventbus.frontends.cli.wording import capped
 
 __all__ = ["is_bad", "kind_cell", "kind_colour", "outcome_cell"]
 
@@ -20,7 +19,6 @@ COLOURS = {
 }
 """The colour of a topic; the rest have none."""
 BAD_VERBS = ("error", "fail", "gap", "refuse")
-KIND_MOST = 24
 OUTCOMES = {"success": "green", "error": "red", "cancelled": "yellow", "abandoned": "yellow"}
 
 
@@ -37,7 +35,7 @@ def kind_colour(kind: str) -> str | None:
 
 def kind_cell(kind: str) -> Cell:
     """A kind in a table."""
-    return Cell(capped(kind, KIND_MOST), fg=kind_colour(kind), bold=is_bad(kind))
+    return Cell(kind, fg=kind_colour(kind), bold=is_bad(kind))
 
 
 def outcome_cell(outcome: str | None) -> Cell:

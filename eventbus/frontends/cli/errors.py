@@ -24,13 +24,15 @@ from eventbus.frontends.cli.options import (
     where_options,
 )
 from eventbus.frontends.cli.tables import Cell, table
-from eventbus.frontends.cli.terminal import painted
-from eventbus.frontends.cli.wording import capped, json_text, minute, moment
+from eventbus.frontends.cli.terminal import painted, terminal_width
+from eventbus.frontends.cli.wording import json_text, minute, moment
 from eventbus.store.errors import ErrorKept, ErrorsAlike, errors, errors_by
 
 __all__ = ["command"]
 
-NAME_MOST = 20
+
+WITH_FIRST = 100
+"""Columns of a terminal that has room for the first time as well."""
 
 EXAMPLES = """\
 \b
@@ -93,6 +95,7 @@ def command(
             _rows,
             noun="error",
             as_json=as_json,
+            gives_way=(1, 2, 3, 4),
             below=_tracebacks if traceback else None,
         )
 
@@ -100,20 +103,28 @@ def command(
 def _shown(groups: Sequence[ErrorsAlike], *, traceback: bool) -> str:
     if not groups:
         return "no errors"
-    head = ("component", "type", "count", "first (UTC)", "last (UTC)", "latest message")
+    has_first = (terminal_width() or WITH_FIRST) >= WITH_FIRST
     shown = table(
-        head,
+        (
+            "component",
+            "type",
+            "count",
+            *(["first (UTC)"] if has_first else []),
+            "last (UTC)",
+            "latest message",
+        ),
         [
             (
-                capped(each.component, NAME_MOST),
-                Cell(capped(each.type, NAME_MOST), fg="red"),
+                each.component,
+                Cell(each.type, fg="red"),
                 each.count,
-                Cell(minute(each.first), dim=True),
+                *([Cell(minute(each.first), dim=True)] if has_first else []),
                 Cell(minute(each.last), dim=True),
                 each.message,
             )
             for each in groups
         ],
+        gives_way=(0, 1, -1),
     )
     return "\n".join([shown, *(_tracebacks(groups) if traceback else [])])
 
@@ -122,9 +133,9 @@ def _rows(items: Sequence[ErrorKept]) -> Rows:
     return ("time (UTC)", "component", "type", "tool", "message"), [
         (
             Cell(moment(each.ts), dim=True),
-            capped(each.component, NAME_MOST),
-            Cell(capped(each.type, NAME_MOST), fg="red"),
-            capped(each.tool, NAME_MOST),
+            each.component,
+            Cell(each.type, fg="red"),
+            each.tool,
             each.message,
         )
         for each in items

@@ -19,12 +19,11 @@ from eventbus.frontends.cli.options import (
     where_options,
 )
 from eventbus.frontends.cli.tables import Cell
-from eventbus.frontends.cli.wording import capped, moment
+from eventbus.frontends.cli.wording import moment
 from eventbus.store.search import Found, search
 
 __all__ = ["command"]
 
-SOURCE_MOST = 16
 
 EXAMPLES = """\
 \b
@@ -89,6 +88,7 @@ def command(
             _rows,
             noun="event",
             as_json=as_json,
+            gives_way=(1, 2, 3),
         )
     return exits.OK if found else exits.FINDING
 
@@ -98,7 +98,7 @@ def _rows(items: Sequence[Found]) -> Rows:
         (
             Cell(moment(found.ts), dim=True),
             kind_cell(found.kind),
-            capped(found.source, SOURCE_MOST),
+            found.source,
             Cell(found.snippet, has_mark=True),
         )
         for found in items

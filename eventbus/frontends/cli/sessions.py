@@ -105,7 +105,7 @@ def command(
             _rows,
             noun="session",
             as_json=as_json,
-            gives_way=(4, 3, 0),
+            gives_way=(0, 3, 4),
         )
 
 
@@ -148,7 +148,7 @@ def _parts(shown: _Shown) -> Iterator[str]:
     if shown.tasks:
         yield task_table(shown.tasks)
     if shown.traces:
-        yield table(*trace_rows(shown.traces))
+        yield table(*trace_rows(shown.traces), gives_way=(1, 5))
         if len(shown.traces) < shown.session.tools:
             yield f"the first {len(shown.traces)} of {counted(shown.session.tools, 'tool call')}"
 
@@ -173,7 +173,7 @@ def task_table(items: Sequence[Task]) -> str:
             )
             for each, cost, cloud in zip(items, costs, in_cloud, strict=True)
         ],
-        gives_way=(3, 1, 0),
+        gives_way=(0, 1, 3),
     )
 
 

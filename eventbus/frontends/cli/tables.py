@@ -72,7 +72,8 @@ def table(
 ) -> str:
     """A table; columns of numbers stand to the right, what they come to stands below.
 
-    On a terminal that is too narrow the columns that give way are cut, in turn.
+    On a terminal that is too narrow the columns that give way are cut, the
+    widest of them most.
     """
     shown = [[_cell(value) for value in row] for row in rows]
     right = [_are_numbers(cells) for cells in zip(*shown, strict=True)] or [False] * len(head)
@@ -96,11 +97,22 @@ def _widths(lines: list[list[Cell]], gives_way: Sequence[int]) -> list[int]:
         max(text_width(str(cell.value)) for cell in cells) for cells in zip(*lines, strict=True)
     ]
     room = terminal_width()
-    for column in gives_way if room is not None else ():
-        over = sum(widths) + len(GAP) * (len(widths) - 1) - (room or 0)
-        least = min(widths[column], NARROWEST)
-        widths[column] = max(least, widths[column] - max(0, over))
+    if room is not None and gives_way:
+        _narrow(widths, gives_way, room)
     return widths
+
+
+def _narrow(widths: list[int], gives_way: Sequence[int], room: int) -> None:
+    """Cut the widest of the columns that give way until all fit, or none can give more."""
+    for column in gives_way:
+        widths[column] = min(widths[column], room)
+    over = sum(widths) + len(GAP) * (len(widths) - 1) - room
+    while over > 0:
+        widest = max(gives_way, key=lambda column: widths[column])
+        if widths[widest] <= NARROWEST:
+            return
+        widths[widest] -= 1
+        over -= 1
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int], right: Sequence[bool]) -> str:

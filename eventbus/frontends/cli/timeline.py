@@ -17,7 +17,7 @@ from eventbus.frontends.cli.asking import (
 from eventbus.frontends.cli.colours import kind_cell
 from eventbus.frontends.cli.options import Where, json_option, kinds_option, where_options
 from eventbus.frontends.cli.tables import Cell
-from eventbus.frontends.cli.wording import capped, clock
+from eventbus.frontends.cli.wording import clock
 from eventbus.store.engine import Reader
 from eventbus.store.pages import Page
 from eventbus.store.sessions import session, sessions
@@ -25,7 +25,6 @@ from eventbus.store.timeline import SHOWN, Entry, timeline, timeline_around
 
 __all__ = ["command"]
 
-COMPONENT_MOST = 12
 
 EXAMPLES = """\
 \b
@@ -65,7 +64,14 @@ def command(
             ask = partial(_around, store, around, wanted)
         else:
             ask = partial(timeline, store, _session_of(store, id or ""), kinds=wanted)
-        show_pages(wish.pages(ask), _rows, noun="event", as_json=as_json, both_ways=True)
+        show_pages(
+            wish.pages(ask),
+            _rows,
+            noun="event",
+            as_json=as_json,
+            both_ways=True,
+            gives_way=(1, 2, 3),
+        )
 
 
 def _wanted(kinds: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -101,7 +107,7 @@ def _rows(items: Sequence[Entry]) -> Rows:
         (
             Cell(moment, dim=True),
             kind_cell(each.kind),
-            capped(each.component, COMPONENT_MOST),
+            each.component,
             each.title,
         )
         for moment, each in zip(moments, items, strict=True)

@@ -14,7 +14,7 @@ from eventbus.frontends.cli.colours import outcome_cell
 from eventbus.frontends.cli.options import Where, json_option, session_option, where_options
 from eventbus.frontends.cli.tables import Cell, fields
 from eventbus.frontends.cli.terminal import terminal_width
-from eventbus.frontends.cli.wording import capped, clock, json_text, took
+from eventbus.frontends.cli.wording import clock, json_text, took
 from eventbus.store.engine import Reader
 from eventbus.store.traces import ToolTrace, open_traces, trace, traces
 
@@ -24,7 +24,6 @@ BAR_LEAST, BAR_MOST = 10, 40
 BESIDE_THE_BAR = 68
 """Columns of a line that are not the bar's."""
 INPUT_MOST = 200
-TOOL_MOST = 20
 
 EXAMPLES = """\
 \b
@@ -71,7 +70,7 @@ def command(
                 return open_traces(store, session_id=session, **page)
             return traces(store, chat_id=chat, session_id=session, **page)
 
-        show_pages(wish.pages(ask), trace_rows, noun="tool call", as_json=as_json)
+        show_pages(wish.pages(ask), trace_rows, noun="tool call", as_json=as_json, gives_way=(1, 5))
 
 
 def trace_rows(items: Sequence[ToolTrace]) -> Rows:
@@ -80,7 +79,7 @@ def trace_rows(items: Sequence[ToolTrace]) -> Rows:
     return (head, "tool", "took", "outcome", "", "input, or error"), [
         (
             Cell(moment, dim=True),
-            capped(each.tool_name, TOOL_MOST),
+            each.tool_name,
             took(each.latency_ms),
             outcome_cell(each.outcome),
             Cell(bar, fg=outcome_cell(each.outcome).fg),

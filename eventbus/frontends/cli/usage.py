@@ -17,7 +17,7 @@ from eventbus.frontends.cli.options import (
 )
 from eventbus.frontends.cli.savings import show_savings
 from eventbus.frontends.cli.tables import fits, table
-from eventbus.frontends.cli.wording import compact, json_text, money, short
+from eventbus.frontends.cli.wording import compact, hour, json_text, money, short
 from eventbus.store.usage import Grouping, Totals, UsageAnswer, UsageEntry, usage
 
 __all__ = ["command", "usage_table"]
@@ -159,6 +159,6 @@ def _cost(totals: Totals) -> float | None:
 
 def _key(entry: UsageEntry, by: Grouping) -> str:
     if by == "hour":
-        return f"{entry.key[:10]} {entry.key[11:]}:00"
+        return hour(entry.key)
     key = short(entry.key) if by == "session" else entry.key
     return key or UNSAID

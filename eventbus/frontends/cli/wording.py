@@ -8,13 +8,12 @@ from datetime import datetime
 import msgspec
 
 from eventbus.formats.visible import visible
-from eventbus.frontends.cli.terminal import cut, terminal_width
 from eventbus.units import duration_text
 
 __all__ = [
-    "capped",
     "clock",
     "compact",
+    "hour",
     "is_short_for",
     "json_text",
     "minute",
@@ -53,19 +52,17 @@ def minute(written: str) -> str:
     return written[:16].replace("T", " ")
 
 
+def hour(written: str) -> str:
+    """`2026-11-20 10:00` of an hour as the store has it."""
+    return f"{written[:10]} {written[11:]}:00"
+
+
 def clock(written: Sequence[str]) -> tuple[str, list[str]]:
     """The head of a column of moments, and its cells: of one day the times are enough."""
     days = {each[:10] for each in written}
     if len(days) == 1:
         return f"{days.pop()} UTC", [each[11:23] for each in written]
     return "time (UTC)", [moment(each) or "" for each in written]
-
-
-def capped(text: str | None, width: int) -> str | None:
-    """So much of a text as a terminal has room for beside others; all of it elsewhere."""
-    if text is None or terminal_width() is None:
-        return text
-    return cut(visible(text), width)
 
 
 def compact(number: int) -> str:
