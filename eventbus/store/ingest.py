@@ -26,6 +26,8 @@ __all__ = ["Emit", "Ingested", "Progress", "ingest_file"]
 REST_SECONDS = 1.0
 """A line without an end is taken once nobody has written for so long."""
 LOOK_SECONDS = 0.05
+LINES_A_TIME = 2_000
+"""Lines that are events at one time, however short they are."""
 
 
 class Emit(Protocol):
@@ -78,7 +80,8 @@ async def ingest_file(
     with ForeignFile(path, expansion_most=expansion_most, disk=disk) as file:
         ingest = _Ingest(file, emit, store)
         while pieces := file.pieces() or await _last_piece(file, rest_seconds):
-            await ingest.take(pieces)
+            for start in range(0, len(pieces), LINES_A_TIME):
+                await ingest.take(pieces[start : start + LINES_A_TIME])
             if progress is not None:
                 progress(ingest.progress())
         return await ingest.finish()

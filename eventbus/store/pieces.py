@@ -20,7 +20,7 @@ __all__ = ["EXPANSION_MOST", "PIECE_BYTES", "ForeignFile"]
 
 PIECE_BYTES = 256 * 1024
 """A line of so many bytes, its newline not counted, is cut into parts of them."""
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
 EXPANSION_MOST = 250
 """How many times its size a packed file may unpack to; logs come to 5 to 50."""
 EXPANSION_FREE = 64 * 1024 * 1024
@@ -115,7 +115,13 @@ class ForeignFile:
         return block
 
     def _read_raw(self, size: int) -> bytes:
-        block = self._disk.pread(self._fd, size, self.done_bytes)
+        try:
+            block = self._disk.pread(self._fd, size, self.done_bytes)
+        except OSError as error:
+            raise IngestRefused(
+                f"cannot read {self.path} beyond byte {self.done_bytes}: {error.strerror};"
+                " what was read before is kept"
+            ) from error
         self.done_bytes += len(block)
         return block
 

@@ -10,20 +10,22 @@ from collections.abc import Iterator
 import msgspec
 
 from eventbus.errors import ExportRefused
-from eventbus.store.engine import Reader, Row
+from eventbus.store.engine import Reader
 from eventbus.store.lineage import FIRST, PLACE_LETTERS, Origin, id_at, next_digest, origin_of
 
 __all__ = ["last_of_file", "retrace"]
 
 PLACE_MOST = 16**PLACE_LETTERS - 1
 READ_BYTES = 1024 * 1024
-"""Bytes of the file a read; more than the longest piece."""
+"""Bytes of the file a read; more than the longest piece, so that it finds the next."""
+ROWS_A_READ = 1_000
 
 # The plus keeps SQLite from going through all newer rows by their number.
 _QUESTION = (
     "SELECT e.event_id, e.raw_line, e.raw_bytes, u.raw FROM events e"
     " LEFT JOIN unparsed_lines u ON u.event_id = e.event_id"
-    " WHERE e.event_id >= ? AND e.event_id < ? AND +e.id <= ? ORDER BY e.event_id"
+    " WHERE e.event_id > ? AND e.event_id < ? AND +e.id <= ?"
+    f" ORDER BY e.event_id LIMIT {ROWS_A_READ}"
 )
 
 
@@ -127,19 +129,14 @@ def _along(store: Reader, target: Origin, way: dict[int, int], upto: int) -> Ite
 
 def _lines(store: Reader, file: str, branches: _Branches, upto: int) -> Iterator[_Line]:
     """The lines that follow each other from the first on, in order of place; none behind a hole."""
-    place = 0
-    while rows := store.rows(
-        _QUESTION, (id_at(file, place), id_at(file, place + READ_BYTES), upto)
-    ):
+    after, place = id_at(file, 0), 0
+    while rows := store.rows(_QUESTION, (after, id_at(file, place + READ_BYTES), upto)):
         for id, text, raw_bytes, unparsed in rows:
             kept = raw_bytes if unparsed is None else unparsed
             raw = text.encode() + b"\n" if kept is None else bytes(kept)
             origin = origin_of(id)
-            if origin is not None and (line := branches.line(origin, raw)) is not None:
-                yield line
-        place += READ_BYTES
-
-
-def _rows(store: Reader, file: str, place: int, upto: int) -> list[Row]:
-    start, stop = id_at(file, place), id_at(file, place + READ_BYTES)
-    return store.rows(_QUESTION, (start, stop, upto))
+            if origin is not None:
+                place = origin.place
+                if (line := branches.line(origin, raw)) is not None:
+                    yield line
+        after = rows[-1][0]
