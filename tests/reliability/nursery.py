@@ -34,6 +34,8 @@ from eventbus.errors import NotKept, StateUnusable
 from eventbus.lanes import Serve
 from eventbus.repair import Tail, repair_tail
 from eventbus.segment import Segment
+from eventbus.store.ingest import ingest_file
+from eventbus.store.opening import open_store, store_is_there
 from eventbus.store.rebuild import rebuild
 from eventbus.store.sqlite import SqliteWriter
 from tests.reliability.disks import DiskWithoutNames, DiskWithoutSync, ForgetfulDisk, RetryingDisk
@@ -68,6 +70,7 @@ def write_until_ended(order: Order, tell: Tell, disk: Disk) -> None:
         "threads": _in_threads,
         "mixture": _as_an_agent,
         "rebuild": _as_a_rebuild,
+        "ingest": _as_an_ingest,
     }[order.style](order, tell, disk)
 
 
@@ -125,6 +128,31 @@ def _as_a_rebuild(order: Order, tell: Tell, disk: Disk) -> None:
         if rebuilt.aside is not None:
             rebuilt.aside.unlink()
         tell(0, number)
+
+
+def _as_an_ingest(order: Order, tell: Tell, disk: Disk) -> None:
+    state = Path(order.state)
+
+    async def ingest(bus: EventBus, number: int) -> None:
+        with open_store(state) as store:
+            await ingest_file(
+                state.parent / "foreign.log",
+                emit=bus.emit_many,
+                store=store if number == 0 else None,
+                progress=lambda progress: tell(number, progress.lines),
+                rest_seconds=0,
+            )
+
+    async def main() -> None:
+        async with _open(order, disk) as bus:
+            if order.run % 2:  # else what others left in the journal is emitted again
+                await bus.flush(timeout=PATIENCE)
+            while not store_is_there(state):
+                await asyncio.sleep(0.001)
+            await asyncio.gather(*(ingest(bus, number) for number in range(order.producers)))
+            await asyncio.sleep(PATIENCE)  # the lane is still at work
+
+    asyncio.run(main())
 
 
 async def _produce(bus: EventBus, order: Order, tell: Tell, producer: int) -> None:

@@ -6,9 +6,10 @@ import msgspec
 
 __all__ = ["Disks", "Ending", "Order", "Outcome", "Style"]
 
-Style = Literal["asyncio", "trio", "threads", "mixture", "rebuild"]
+Style = Literal["asyncio", "trio", "threads", "mixture", "rebuild", "ingest"]
 """What the writer's producers are: tasks of a loop, or plain threads; one that emits what an
-agent does; and none of them, but a store that is made anew again and again.
+agent does; and none of them, but a store that is made anew again and again, or the file
+`foreign.log` that is read into it, by so many at once.
 """
 
 Ending = Literal["kill", "shutdown", "cut"]
