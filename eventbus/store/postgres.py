@@ -56,10 +56,12 @@ class PostgresReader:
             )
 
     def rows(self, question: str, values: Values = ()) -> list[Row]:
-        return self._connection.execute(_spelled(question), _kept(values)).fetchall()
+        with _told_why_not():
+            return self._connection.execute(_spelled(question), _kept(values)).fetchall()
 
     def row(self, question: str, values: Values = ()) -> Row | None:
-        return self._connection.execute(_spelled(question), _kept(values)).fetchone()
+        with _told_why_not():
+            return self._connection.execute(_spelled(question), _kept(values)).fetchone()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -72,6 +74,17 @@ class PostgresReader:
 
     def close(self) -> None:
         self._connection.close()
+
+
+@contextmanager
+def _told_why_not() -> Iterator[None]:
+    """Tell who asks in a sentence why there is no answer."""
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        raise StoreUnusable("a question to the store took too long; ask for less") from error
+    except psycopg.OperationalError as error:
+        raise StoreUnusable(f"the store went away: {_first_line(error)}") from error
 
 
 class PostgresWriter:

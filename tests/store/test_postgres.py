@@ -13,7 +13,7 @@ from eventbus.store.cursors import read_cursor
 from eventbus.store.landing import land
 from eventbus.store.migrations import migrate
 from eventbus.store.opening import open_store
-from eventbus.store.postgres import PostgresWriter
+from eventbus.store.postgres import PostgresReader, PostgresWriter
 from eventbus.testing import check_sink
 from sinks import PostgresSink
 
@@ -136,3 +136,25 @@ def test_text_is_compared_character_by_character(postgres_url: str) -> None:
 
     assert len(rows) > 50
     assert [row for row in rows if row[2] != "C"] == []
+
+
+def test_a_question_that_takes_too_long_is_told_in_a_sentence(postgres_url: str) -> None:
+    reader = PostgresReader(postgres_url, deadline_s=0.05)
+    try:
+        with pytest.raises(StoreUnusable, match="took too long; ask for less"):
+            reader.rows("SELECT pg_sleep(10)")
+        assert reader.row("SELECT 1") == (1,)
+    finally:
+        reader.close()
+
+
+def test_a_server_that_goes_away_is_told_in_a_sentence(postgres_url: str) -> None:
+    reader, other = PostgresReader(postgres_url), PostgresReader(postgres_url)
+    [(process,)] = reader.rows("SELECT pg_backend_pid()")
+    try:
+        other.row("SELECT pg_terminate_backend(?)", (process,))
+        with pytest.raises(StoreUnusable, match="the store went away: "):
+            reader.row("SELECT 1")
+    finally:
+        reader.close()
+        other.close()
