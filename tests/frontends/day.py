@@ -29,6 +29,7 @@ from eventbus.events import (
     WorkerFailed,
 )
 from eventbus.scope import Scope
+from eventbus.sink import NamedSink
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """When the second day's work begins."""
@@ -49,9 +50,9 @@ def at(seconds: float, *, day: int = 20) -> datetime:
     return NOON.replace(day=day) + timedelta(seconds=seconds)
 
 
-def make_day(state: Path) -> Path:
-    """Record the day in a state directory and land it in its store."""
-    with EventBus(state, sinks=["sqlite"]) as bus:
+def make_day(state: Path, sink: str | NamedSink = "sqlite") -> Path:
+    """Record the day in a state directory and land it in its store, or another."""
+    with EventBus(state, sinks=[sink]) as bus:
         for event in _with_ids(events()):
             bus.emit_nowait(event)
     return state
