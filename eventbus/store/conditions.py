@@ -34,20 +34,28 @@ class Conditions:
 
     def kinds(self, kinds: Kinds) -> None:
         """Of one of these kinds."""
+        self._of_kinds(KindFilter(kinds).patterns, "event_type")
+
+    def kinds_as_they_happened(self, kinds: Kinds) -> None:
+        """The same where rows are walked in order of time: several kinds have no index for that."""
         patterns = KindFilter(kinds).patterns
+        is_one = len(patterns) == 1 and "*" not in patterns[0]
+        self._of_kinds(patterns, "event_type" if is_one else "(event_type || '')")
+
+    def _of_kinds(self, patterns: Sequence[str], kind: str) -> None:
         if "*" in patterns or "*:*" in patterns:
             return
         parts: list[str] = []
         for pattern in patterns:
             topic, _, verb = pattern.partition(":")
             if verb == "*":
-                parts.append("(event_type >= ? AND event_type < ?)")
+                parts.append(f"({kind} >= ? AND {kind} < ?)")
                 self.values += [f"{topic}:", f"{topic};"]
             elif topic == "*":
-                parts.append("substr(event_type, length(event_type) - ? + 1) = ?")
+                parts.append(f"substr({kind}, length({kind}) - ? + 1) = ?")
                 self.values += [len(verb) + 1, f":{verb}"]
             else:
-                parts.append("event_type = ?")
+                parts.append(f"{kind} = ?")
                 self.values.append(pattern)
         self._conditions.append(f"({' OR '.join(parts) or '1 = 0'})")
 

@@ -64,7 +64,7 @@ def export_events(
     if form not in FORMS:
         raise ExportRefused(f"no form {form!r}; allowed: {', '.join(FORMS)}")
     wishes = Conditions()
-    wishes.kinds(kinds)
+    wishes.kinds_as_they_happened(kinds)
     wishes.between(since, until)
     wishes.add("session_id = ?", session)
     head, write = FORMS[form]

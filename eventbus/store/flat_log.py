@@ -28,7 +28,7 @@ def logged_rows(
 ) -> Iterator[LoggedRow]:
     """Lines from `since` on, oldest first, `most` of them or all."""
     wishes = Conditions()
-    wishes.kinds(kinds)
+    wishes.kinds_as_they_happened(kinds)
     wishes.between(since, None)
     place: tuple[str, int] = ("", 0)
     left = most

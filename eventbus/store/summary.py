@@ -21,12 +21,15 @@ KEY_MOST = 200
 """Characters of a key that are told."""
 KINDS_MOST = 10_000
 """Kinds that are told apart when topics are counted."""
+NO_END = datetime(9999, 12, 31, tzinfo=UTC)
+"""An end there has to be for SQLite to go by the time."""
 TEXT_MOST = 300
 """Characters of an error's message that are told."""
 
+# Kinds stand in an index of their own, but what happened since when in another.
 _KEY_OF = {
-    "kind": "event_type",
-    "topic": "event_type",
+    "kind": "event_type || ''",
+    "topic": "event_type || ''",
     "component": "coalesce(component, '')",
     "source": "source",
     "session": "coalesce(session_id, '')",
@@ -149,7 +152,7 @@ def _errors(store: Reader, since: datetime, until: datetime | None, limit: int) 
             last=each.last,
             message=each.message[:TEXT_MOST],
         )
-        for each in errors_by(store, since=since, until=until, limit=limit)
+        for each in errors_by(store, since=since, until=until or NO_END, limit=limit)
     ]
 
 

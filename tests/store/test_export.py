@@ -145,22 +145,3 @@ def test_long_rows_are_read_a_few_at_a_time(
 def test_a_form_there_is_not_is_refused(store_writer: Writer) -> None:
     with pytest.raises(ExportRefused, match="no form 'xml'; allowed: flat, jsonl, csv"):
         export_events(store_writer, "xml")
-
-
-def test_export_goes_by_the_index_of_time(store_writer: Writer) -> None:
-    if store_writer.dialect.name != "sqlite":
-        pytest.skip("asked of SQLite, which says how it would go")
-    asked: list[str] = []
-    rows = store_writer.rows
-
-    def noted(question: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        if "FROM events" in question:
-            asked.extend(str(row[3]) for row in rows(f"EXPLAIN QUERY PLAN {question}", values))
-        return rows(question, values)
-
-    store_writer.rows = noted  # type: ignore[method-assign]
-    list(export_events(store_writer))
-    list(export_events(store_writer, kinds="app:say", session="s"))
-
-    assert asked
-    assert [step for step in asked if "USING" not in step or "TEMP" in step] == []

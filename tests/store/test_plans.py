@@ -7,23 +7,33 @@ from typing import Any
 
 import pytest
 
+from eventbus.events.log import LogLine
 from eventbus.store.changes import file_changes, files_changed, last_change
 from eventbus.store.dispatches import dispatches
 from eventbus.store.engine import Reader, Row, Values
 from eventbus.store.errors import errors, errors_by
+from eventbus.store.events import landed_between
+from eventbus.store.export import export_events
+from eventbus.store.flat_log import logged_rows
+from eventbus.store.ingested import ingested_files, unparsed_between
+from eventbus.store.lineage import Chain
 from eventbus.store.messages import messages
 from eventbus.store.migrations import migrate
 from eventbus.store.openings import openings
+from eventbus.store.retrace import retrace
 from eventbus.store.savings import savings
 from eventbus.store.sessions import session, sessions
 from eventbus.store.snapshots import restore, saves, snapshot, snapshots
 from eventbus.store.spawns import spawns
 from eventbus.store.sqlite import FILE_NAME, SqliteWriter
+from eventbus.store.summary import summary
 from eventbus.store.tasks import routes, task, tasks
 from eventbus.store.timeline import entry, timeline, timeline_around
 from eventbus.store.traces import open_traces, trace, traces
 from tests.store.given import at, land_each
 from tests.store.test_order import KINDS
+
+LINE = b"2024-12-19T14:30:00.001Z|a:b|x|no end"
 
 
 class Asked:
@@ -51,6 +61,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteWriter]:
     migrate(writer)
     random = Random(1)
     land_each(writer, *(make(random) for make in KINDS * 3))
+    land_each(writer, LogLine(event_type="a:b", id=Chain().ids([LINE])[0], raw=LINE))
     yield writer
     writer.close()
 
@@ -78,6 +89,13 @@ def both_ways(ask: Callable[..., Any], **asked: Any) -> Callable[[Reader], None]
             ask(store, limit=1, cursor=second.previous, **asked)
 
     return walk
+
+
+def landed_line(store: Reader) -> str:
+    """The id of an ingested line."""
+    row = store.row("SELECT max(event_id) FROM events WHERE event_id >= 'in-' AND event_id < 'in.'")
+    assert row is not None
+    return str(row[0])
 
 
 EVENT_ID = "SELECT event_id FROM events WHERE session_id = 's1'"
@@ -125,6 +143,18 @@ WALKS: dict[str, Callable[[Reader], Any]] = {
     "timeline of exact kinds": both_ways(
         timeline, session_id="s1", kinds=("tool:start", "error:io")
     ),
+    "flat log": lambda store: list(logged_rows(store, since=at(0), kinds=None, most=None)),
+    "flat log of some kinds": lambda store: list(
+        logged_rows(store, since=None, kinds=("error:*", "*:start"), most=2)
+    ),
+    "export": lambda store: list(export_events(store)),
+    "export of some kinds": lambda store: list(export_events(store, kinds=("error:*", "a:b"))),
+    "export of one kind": lambda store: list(export_events(store, kinds="error:io")),
+    "export of a session": lambda store: list(export_events(store, session="s1")),
+    "export of an ingested file": lambda store: list(retrace(store, landed_line(store))),
+    "ingested files": lambda store: ingested_files(store, path="/x"),
+    "what landed of a file": lambda store: landed_between(store, "in-0", "in-1"),
+    "what was unparsed of a file": lambda store: unparsed_between(store, "in-0", "in-1"),
     "timeline of one kind": both_ways(timeline, session_id="s1", kinds=("file:write",)),
 }
 """Questions that go along an index in the order of their answer."""
@@ -132,6 +162,10 @@ WALKS: dict[str, Callable[[Reader], Any]] = {
 SUMS: dict[str, Callable[[Reader], Any]] = {
     "savings of a time": lambda store: savings(store, **MOMENT),
     "savings by session": lambda store: savings(store, "session", session_id="s1"),
+    "summary by kind": lambda store: summary(store, since=at(0)),
+    "summary by topic": lambda store: summary(store, since=at(0), by="topic"),
+    "summary by component": lambda store: summary(store, since=at(0), by="component"),
+    "summary by hour": lambda store: summary(store, by="hour", **MOMENT),
     "errors by": lambda store: errors_by(store, **MOMENT),
 }
 """Questions that look at every row of a time, and so have to sort what they make of them."""
