@@ -1,6 +1,6 @@
 """Table `events`: every event one row, as the flat log has it and with its payload."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,7 +12,7 @@ from eventbus.formats import flat
 from eventbus.formats.cutting import cut_mark
 from eventbus.formats.flat_lines import tokens
 from eventbus.formats.record import to_json
-from eventbus.store.engine import Reader, Writer
+from eventbus.store.engine import Reader, Values, Writer
 from eventbus.store.ingested import UNPARSED
 from eventbus.store.topic import Topic
 
@@ -49,6 +49,8 @@ COLUMNS = (
 )
 ONCE = "ON CONFLICT (event_id) DO NOTHING"
 IDS_A_QUESTION = 500
+MANY = 512
+"""Rows from which on it is worth making some while others are inserted."""
 PAYLOAD_BYTES_MOST = 1024 * 1024
 """Bytes of JSON that a payload may have; of a longer one its length and digest are kept."""
 UTF8_MOST = 4
@@ -67,7 +69,7 @@ def land_lines(writer: Writer, lined: Sequence[Lined]) -> Sequence[Lined]:
     """Land each event that is not there yet; those that were not."""
     try:
         with writer.savepoint():
-            landed = writer.insert(COLUMNS, [row_of(each) for each in lined], then=ONCE)
+            landed = writer.insert(COLUMNS, _rows_of(lined), then=ONCE)
             if landed != len(lined):
                 raise _Twice
     except _Twice:
@@ -75,6 +77,11 @@ def land_lines(writer: Writer, lined: Sequence[Lined]) -> Sequence[Lined]:
         if lined:
             writer.insert(COLUMNS, [row_of(each) for each in lined])
     return lined
+
+
+def _rows_of(lined: Sequence[Lined]) -> Sequence[Values] | Iterator[Values]:
+    rows = map(row_of, lined)
+    return rows if len(lined) >= MANY else list(rows)
 
 
 class _Twice(Exception):
