@@ -25,9 +25,10 @@ from eventbus.store.dispatches import dispatches
 from eventbus.store.engine import Reader
 from eventbus.store.errors import errors_by
 from eventbus.store.opening import open_store
+from eventbus.store.openings import openings
 from eventbus.store.rebuild import rebuild
 from eventbus.store.savings import savings
-from eventbus.store.sessions import openings, session, sessions
+from eventbus.store.sessions import session, sessions
 from eventbus.store.snapshots import snapshot
 from eventbus.store.timeline import timeline
 from eventbus.store.traces import traces
