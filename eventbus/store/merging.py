@@ -17,9 +17,11 @@ from eventbus.segment import Segment, segments_by_writer, segments_in
 from eventbus.sink import Batch, Cursor, Place
 from eventbus.stretch import Stretch
 
-__all__ = ["BATCH_MOST", "bytes_after", "ends_of", "journal_batches"]
+__all__ = ["BATCH_MOST", "bytes_after", "ends_of", "has_events_after", "journal_batches"]
 
 BATCH_MOST = 1_000
+LOOK_BYTES = 1024 * 1024
+"""So much is looked through for events; behind more there are some."""
 
 _FIRST = datetime.fromtimestamp(0, UTC)
 
@@ -64,6 +66,21 @@ def bytes_after(state: Path, after: Cursor, *, disk: Disk = SYSTEM_DISK) -> int:
             passed = place.offset if place is not None and place.segment == segment.name else 0
             total += max(0, disk.stat(segment.path).st_size - passed)
     return total
+
+
+def has_events_after(
+    state: Path, after: Cursor, *, kinds: Kinds = None, disk: Disk = SYSTEM_DISK
+) -> bool:
+    """Whether a lane that stands there has anything to land.
+
+    What the bus keeps for itself is nothing; behind more than a little there
+    is something, and nobody looks.
+    """
+    size = bytes_after(state, after, disk=disk)
+    if size == 0 or size > LOOK_BYTES:
+        return size > 0
+    batches = journal_batches(state, after, kinds=kinds, most=1, disk=disk)
+    return next(batches, None) is not None
 
 
 _Record = tuple[datetime, str, bytes, Place]

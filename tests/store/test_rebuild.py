@@ -9,7 +9,7 @@ from eventbus import Event, EventBus
 from eventbus.errors import StoreUnusable
 from eventbus.replay import SegmentReader
 from eventbus.store.backup import back_up
-from eventbus.store.merging import journal_batches
+from eventbus.store.merging import bytes_after, has_events_after, journal_batches
 from eventbus.store.opening import open_store
 from eventbus.store.rebuild import rebuild
 from eventbus.store.sqlite import FILE_NAME
@@ -168,6 +168,23 @@ def test_each_batch_says_where_to_go_on(tmp_path: Path) -> None:
 
     assert lines == whole
     assert len(lines) >= 200
+
+
+def test_whether_there_is_more_to_land_is_known_without_landing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not has_events_after(tmp_path, {})
+    with EventBus(tmp_path, serve="never") as bus:
+        bus.emit_nowait(Ping(number=1))
+    [batch] = journal_batches(tmp_path, {})
+
+    assert has_events_after(tmp_path, {})
+    assert not has_events_after(tmp_path, {}, kinds="other:*")
+    assert bytes_after(tmp_path, batch.cursor) > 0  # the bus's last word
+    assert not has_events_after(tmp_path, batch.cursor)
+
+    monkeypatch.setattr("eventbus.store.merging.LOOK_BYTES", 10)
+    assert has_events_after(tmp_path, batch.cursor)
 
 
 def test_thousands_of_writers_need_no_thousand_files(
