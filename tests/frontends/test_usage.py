@@ -6,10 +6,12 @@ from datetime import UTC, date, datetime
 import click
 import pytest
 
+from eventbus.bus import EventBus
+from eventbus.events import ModelAnswered
 from eventbus.frontends.cli import exits
 from eventbus.frontends.cli.options import read_day
 from tests.frontends.console import Here, Ran, golden
-from tests.frontends.day import LONG_SESSION
+from tests.frontends.day import LONG_SESSION, make_day
 
 Ask = Callable[..., Ran]
 
@@ -108,6 +110,19 @@ def test_without_a_state_directory_or_a_store_it_is_said(here: Here) -> None:
     assert no_store.code == exits.STATE_UNUSABLE
     assert no_store.err.startswith("eventbus: no store at ")
     assert no_store.err.count("\n") == 1
+
+
+def test_it_is_said_where_the_journal_has_more(here: Here) -> None:
+    make_day(here.state)
+    up_to_date = here("usage")
+    with EventBus(here.state, serve="never") as bus:
+        bus.emit_nowait(ModelAnswered(model="m", cost=1.0))
+
+    behind = here("usage", "--json")
+
+    assert up_to_date.err == ""
+    assert behind.err.startswith("eventbus: the journal has events that have not landed yet")
+    assert behind.json["totals"]["calls"] == 3
 
 
 @pytest.mark.parametrize(

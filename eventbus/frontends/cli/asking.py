@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from eventbus.frontends.cli.behind import say_if_behind
 from eventbus.frontends.cli.options import F, Where
 from eventbus.frontends.cli.tables import counted, table
 from eventbus.frontends.cli.terminal import painted
@@ -33,6 +34,7 @@ def asked(where: Where) -> Iterator[Reader]:
     if settings.store is None and not settings.state.is_dir():
         raise where.no_state(settings.state)
     with open_store(settings.where_store) as store:
+        say_if_behind(settings, store)
         yield store
 
 

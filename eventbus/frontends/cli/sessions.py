@@ -83,8 +83,8 @@ def command(
 ) -> None:
     """List sessions, the newest first, or show what one did and cost.
 
-    A session begins with the first event seen of it; one that goes on, or of
-    which nobody said that it ended, shows how long ago its last event was.
+    A session lasts from the first event seen of it to its end, or, where
+    nobody said that it ended, to the last event seen of it.
     """
     with asked(where) as store:
         if id is not None:
