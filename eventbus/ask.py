@@ -201,7 +201,7 @@ def _wait_until_landed(bus: EventBus, state: Path, where: str) -> None:
     while (is_there := store_is_there(where)) or is_here:
         if is_there:
             with open_store(where) as reader:
-                last = last or _last_beyond(reader, lane, bus, state)
+                last = last or _last_beyond(reader, lane, bus, state, until)
                 if last is None or landed_ids(reader, [last]):
                     return
         if time.monotonic() > until:
@@ -209,8 +209,8 @@ def _wait_until_landed(bus: EventBus, state: Path, where: str) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _last_beyond(reader: Reader, lane: str, bus: EventBus, state: Path) -> str | None:
-    """The last event of this process that had not landed."""
+def _last_beyond(reader: Reader, lane: str, bus: EventBus, state: Path, until: float) -> str | None:
+    """The last event of this process that had not landed, as far as there is time to look."""
     beyond = lines_beyond(
         state,
         read_cursor(reader, lane),
@@ -221,4 +221,6 @@ def _last_beyond(reader: Reader, lane: str, bus: EventBus, state: Path) -> str |
     last = None
     for id, _ in beyond:
         last = id
+        if time.monotonic() > until:
+            break
     return last
