@@ -14,8 +14,8 @@ from eventbus.errors import ExportRefused
 from eventbus.kinds import Kinds
 from eventbus.store.conditions import Conditions
 from eventbus.store.engine import Reader, Row
-from eventbus.store.ingested import ingested_files
-from eventbus.store.lineage import Chain
+from eventbus.store.ingested import ingested_files, path_text
+from eventbus.store.lineage import FINGERPRINT, Chain
 from eventbus.store.pieces import ForeignFile
 from eventbus.store.retrace import last_of_file, retrace
 
@@ -166,14 +166,15 @@ def export_ingested(store: Reader, file: str | os.PathLike[str]) -> Iterator[byt
     there, asks for what that file holds. Raises `ExportRefused`.
     """
     written = os.fspath(file)
-    path = str(Path(written).absolute())
-    known = ingested_files(store, path=path) or ingested_files(store, file=written)
+    known = ingested_files(store, path=path_text(written))
+    if not known and FINGERPRINT.fullmatch(written):
+        known = ingested_files(store, file=written)
     if known:
         return retrace(store, known[0].last) if known[0].last else iter(())
-    if (last := last_of_file(store, written)) is not None:
+    if FINGERPRINT.fullmatch(written) and (last := last_of_file(store, written)) is not None:
         return retrace(store, last)
-    if Path(path).is_file():
-        return retrace(store, _last_in(path))
+    if Path(written).is_file():
+        return retrace(store, _last_in(written))
     raise ExportRefused(
         f"no file {written!r} was ingested; give the path it had, its fingerprint,"
         " or the path of a file with the same content"

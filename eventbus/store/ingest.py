@@ -17,7 +17,7 @@ from eventbus.events.log import LogIngested
 from eventbus.store.engine import Reader
 from eventbus.store.events import landed_between
 from eventbus.store.foreign_lines import LineMaker
-from eventbus.store.ingested import is_recorded
+from eventbus.store.ingested import is_recorded, path_text
 from eventbus.store.lineage import Chain
 from eventbus.store.pieces import EXPANSION_MOST, ForeignFile
 
@@ -126,7 +126,7 @@ class _Ingest:
     async def finish(self) -> Ingested:
         """Record that the file is in the journal up to here, unless that is known."""
         ingested = Ingested(
-            path=os.fsencode(self._file.path.absolute()).decode(errors="backslashreplace"),
+            path=path_text(self._file.path),
             file=self._chain.file,
             bytes=self._chain.place,
             lines=self._lines.lines,

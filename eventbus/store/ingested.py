@@ -4,6 +4,9 @@ Every ingested line has its row in `events`. One that cannot be taken apart is
 there as `log:unparsed`, with the reason; its bytes are in `unparsed_lines`.
 """
 
+import os
+from pathlib import Path
+
 import msgspec
 
 from eventbus.event import Event
@@ -11,7 +14,7 @@ from eventbus.events.log import LogIngested, LogLine
 from eventbus.store.conditions import Conditions
 from eventbus.store.engine import Reader, Writer
 from eventbus.store.lineage import origin_of
-from eventbus.store.topic import Topic, stamp
+from eventbus.store.topic import Topic, in_text, stamp
 
 __all__ = [
     "TOPIC",
@@ -19,6 +22,7 @@ __all__ = [
     "IngestedFile",
     "ingested_files",
     "is_recorded",
+    "path_text",
     "unparsed_between",
 ]
 
@@ -56,6 +60,12 @@ def ingested_files(
     )
     names = IngestedFile.__struct_fields__
     return [IngestedFile(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """An absolute path as text that any column holds."""
+    text = os.fsencode(Path(path).absolute()).decode(errors="backslashreplace")
+    return in_text(text)
 
 
 def is_recorded(store: Reader, path: str, last: str) -> bool:

@@ -6,12 +6,14 @@ that grew or was rotated away too, and two files that begin alike part where
 they differ. Ids of a file sort as its lines stand.
 """
 
+import re
 from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
 __all__ = [
+    "FINGERPRINT",
     "FIRST",
     "PLACE_LETTERS",
     "Chain",
@@ -28,6 +30,8 @@ FIRST = b""
 DIGEST_BYTES = 16
 FILE_LETTERS = 12
 PLACE_LETTERS = 12
+FINGERPRINT = re.compile(f"[0-9a-f]{{{FILE_LETTERS}}}")
+"""What the fingerprint of a file looks like."""
 _PLACE_AT = len(IDS_OF_LINES) + FILE_LETTERS + 1
 _CHAIN_AT = _PLACE_AT + PLACE_LETTERS + 1
 _ID_LETTERS = _CHAIN_AT + 2 * DIGEST_BYTES

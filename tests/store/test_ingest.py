@@ -18,6 +18,7 @@ from eventbus.store.engine import Reader, Writer
 from eventbus.store.export import export_ingested
 from eventbus.store.ingest import Ingested, Progress, ingest_file
 from eventbus.store.ingested import ingested_files
+from tests.reliability.counts import runs
 from tests.store.landing_at_once import Killed, Landing
 
 LINES = (
@@ -284,7 +285,9 @@ CONTENTS = st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=90), max_siz
 @pytest.mark.usefixtures("short_pieces")
 class TestAnyBytes:
     @settings(
-        max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=runs(ci=25, long=5_000),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(content=CONTENTS, kills=st.lists(st.integers(0, 30), max_size=4), grown=st.binary())
     def test_any_bytes_come_out_again(
@@ -318,6 +321,14 @@ def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces_module, "PIECE_BYTES", 32)
     monkeypatch.setattr("eventbus.store.foreign_lines.PIECE_BYTES", 32)
     monkeypatch.setattr(pieces_module, "READ_BYTES", 24)
+
+
+async def test_a_name_may_be_no_text(tmp_path: Path, store_writer: Writer) -> None:
+    log = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.log"))
+    result = await ingest_bytes(log, LOG, store_writer)
+
+    assert result.path.endswith("/caf\\xe9.log")
+    assert exported(store_writer, log) == LOG
 
 
 async def test_an_empty_file_is_one_too(log: Path, store_writer: Writer) -> None:
