@@ -61,11 +61,21 @@ class Conditions:
 
     def copy(self) -> "Conditions":
         """The same, to be narrowed further."""
-        copied = Conditions()
-        copied._conditions, copied.values = [*self._conditions], [*self.values]
-        return copied
+        return self.joined(Conditions())
+
+    def joined(self, others: "Conditions") -> "Conditions":
+        """These and the others."""
+        joined = Conditions()
+        joined._conditions = [*self._conditions, *others._conditions]
+        joined.values = [*self.values, *others.values]
+        return joined
+
+    @property
+    def condition(self) -> str:
+        """All of them as one; empty when there are none."""
+        return " AND ".join(self._conditions)
 
     @property
     def where(self) -> str:
-        """All of them, with `WHERE`; empty when there are none."""
-        return f" WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
+        """The same, with `WHERE`."""
+        return f" WHERE {self.condition}" if self._conditions else ""

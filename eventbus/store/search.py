@@ -15,20 +15,21 @@ import msgspec
 from eventbus.kinds import Kinds
 from eventbus.store.conditions import Conditions
 from eventbus.store.engine import Reader, Row, Writer
+from eventbus.store.newest import TRIED_MOST, Place, newest, streams_of
 from eventbus.store.pages import Page, clamped, read_page_cursor, write_page_cursor
 from eventbus.store.topic import Topic
+from eventbus.store.words import Word, read_words, snippet
 
 __all__ = ["TOPIC", "Found", "fill_index", "search"]
 
-WORDS_MOST = 64
-"""Words of a question that are looked for."""
-WORD_MOST = 200
 FEW = 20_000
-"""Up to so many matches are put in order; among more the newest rows are tried one by one."""
+"""Up to so many matches are put in order; among more the newest events are tried first."""
+MANY = 200_000
+"""Up to so many are put in order where trying the newest has not filled the page."""
+TRIED_FOR_WORDS = 10_000
+"""Events whose words are tried for a page: a quarter of a second."""
 ROWS_A_FILL = 2_000
 TAIL_A_READ = 5_000
-AROUND = 60
-"""Characters shown on either side of a word."""
 TEXT_MOST = 100_000
 """Characters of a message whose words PostgreSQL's index takes: it has a bound of its own."""
 
@@ -117,72 +118,128 @@ def search(
     """Events that hold every word, newest first; with no words, all of them.
 
     Any text is a question: `"two words"` in quotes stand together, `word*` is
-    a beginning. `since` is inclusive, `until` exclusive.
+    a beginning. `since` is inclusive, `until` exclusive. A page looks at a
+    bounded number of events: where few fit it may hold less than `limit`, or
+    nothing, and still have a `next`.
     """
     words = read_words(text)
     if text.strip() and not words:
         return Page([])
-    wishes = Conditions()
-    wishes.kinds(kinds)
-    wishes.between(since, until)
-    wishes.add("session_id = ?", session)
-    wishes.add("component = ?", component)
-    if cursor is not None:
-        wishes.all("(ts, id) < (?, ?)", read_page_cursor(cursor, tuple[str, int]))
-    if words:
-        _add_words(wishes, store, words)
-    limit = clamped(limit)
+    before = read_page_cursor(cursor, Place) if cursor is not None else None
+    wish = _Wish(kinds, since, until, session, component, before)
+    places, rest = _places(store, words, wish, clamped(limit))
+    return Page(
+        [_found(row, words) for row in _rows(store, places)],
+        next=write_page_cursor(*rest) if rest is not None else None,
+    )
+
+
+class _Wish(msgspec.Struct, frozen=True):
+    """What the events are to be, besides their words."""
+
+    kinds: Kinds
+    since: datetime | None
+    until: datetime | None
+    session: str | None
+    component: str | None
+    before: Place | None
+
+    @property
+    def within(self) -> Conditions:
+        """The time."""
+        within = Conditions()
+        within.between(self.since, self.until)
+        return within
+
+    @property
+    def conditions(self) -> Conditions:
+        """All of it, to be tried on events that are in hand."""
+        conditions = self.within
+        conditions.kinds(self.kinds)
+        conditions.add("session_id = ?", self.session)
+        conditions.add("component = ?", self.component)
+        if self.before is not None:
+            conditions.all("(ts, id) < (?, ?)", self.before)
+        return conditions
+
+
+_Places = tuple[list[Place], Place | None]
+"""Where events that fit are, and the place behind which more may be; None: there are none."""
+
+
+def _places(store: Reader, words: list[Word], wish: _Wish, limit: int) -> _Places:
+    """The newest that fit."""
+    if not words:
+        return _tried(store, wish, Conditions(), limit, TRIED_MOST)
+    if store.dialect.name == "postgres":
+        return _in_order(store, "events", _in_words(words).joined(wish.conditions), (), limit)
+    match = " ".join(f'"{word.text}"{"*" if word.is_beginning else ""}' for word in words)
+    in_tail = _matches_in_tail(store, match)
+    hits = (match, msgspec.json.encode(in_tail).decode())
+    if _are_at_most(FEW, store, match, in_tail):
+        return _in_order(store, _HITS, wish.conditions, hits, limit)
+    sieve = Conditions()
+    sieve.all(_IS_HIT, hits)
+    places, rest = _tried(store, wish, sieve, limit, TRIED_FOR_WORDS)
+    if len(places) < limit and rest is not None and _are_at_most(MANY, store, match, in_tail):
+        return _in_order(store, _HITS, wish.conditions, hits, limit)
+    return places, rest
+
+
+def _tried(store: Reader, wish: _Wish, sieve: Conditions, limit: int, tries: int) -> _Places:
+    """The same by trying events one after the other."""
+    sieve.add("component = ?", wish.component)
+    streams = streams_of(store, wish.kinds, wish.session, sieve)
+    return newest(
+        store,
+        streams,
+        within=wish.within,
+        sieve=sieve,
+        before=wish.before,
+        limit=limit,
+        tries=tries,
+    )
+
+
+def _in_order(
+    store: Reader, source: str, conditions: Conditions, hits: Sequence[str], limit: int
+) -> _Places:
+    """The same where all that have the words are in hand, and are put in order."""
+    found = store.rows(
+        f"SELECT ts, id FROM {source}{conditions.where}"
+        f" ORDER BY ts DESC, id DESC LIMIT {limit + 1}",
+        (*hits, *conditions.values),
+    )
+    return found[:limit], found[limit - 1] if len(found) > limit else None
+
+
+def _rows(store: Reader, places: Sequence[Place]) -> list[Row]:
+    if not places:
+        return []
+    ids = [id for _, id in places]
     rows = store.rows(
         "SELECT id, event_id, ts, event_type, source, message, session_id, component"
-        f" FROM events{wishes.where} ORDER BY ts DESC, id DESC LIMIT {limit + 1}",
-        wishes.values,
+        f" FROM events WHERE id IN ({', '.join('?' * len(ids))})",
+        ids,
     )
-    follows = rows[limit - 1] if len(rows) > limit else None
-    return Page(
-        [_found(row, words) for row in rows[:limit]],
-        next=write_page_cursor(follows[2], follows[0]) if follows is not None else None,
-    )
-
-
-class Word(msgspec.Struct, frozen=True):
-    """A word or phrase that is looked for."""
-
-    text: str
-    is_beginning: bool = False
-
-
-_WORD = re.compile(r'"([^"]*)"|(\S+)')
-_LETTERS = re.compile(r"[^\W_]", re.UNICODE)
-
-
-def read_words(text: str) -> list[Word]:
-    """The words of a question; what holds no letter or digit is none."""
-    words: list[Word] = []
-    for phrase, bare in _WORD.findall(text.replace("\x00", " ")):
-        written = (phrase or bare)[:WORD_MOST]
-        is_beginning = not phrase and written.endswith("*")
-        if _LETTERS.search(written):
-            words.append(Word(written.rstrip("*").replace('"', " "), is_beginning))
-    return words[:WORDS_MOST]
+    by_id = {row[0]: row for row in rows}
+    return [by_id[id] for id in ids if id in by_id]
 
 
 # --- the words, on either engine -----------------------------------------------------
 
+# Going from the hits to their rows is what CROSS JOIN holds SQLite to.
+_HITS = """(SELECT rowid AS hit FROM events_fts WHERE events_fts MATCH ?
+ UNION SELECT value FROM json_each(?)) CROSS JOIN events ON events.id = hit"""
+_IS_HIT = """(EXISTS (SELECT 1 FROM events_fts WHERE rowid = events.id AND events_fts MATCH ?)
+ OR id IN (SELECT value FROM json_each(?)))"""
 
-def _add_words(wishes: Conditions, store: Reader, words: list[Word]) -> None:
-    if store.dialect.name == "postgres":
-        for word in words:
-            wishes.all(f"{_VECTOR} @@ {_as_query(word)}", (_lexemes(word),))
-        return
-    match = " ".join(f'"{word.text}"{"*" if word.is_beginning else ""}' for word in words)
-    in_tail = _matches_in_tail(store, match)
-    marks = ", ".join("?" * len(in_tail))
-    if _are_few(store, match):
-        found = "SELECT rowid FROM events_fts WHERE events_fts MATCH ?"
-        wishes.all(f"(id IN ({found}) OR id IN ({marks}))", [match, *in_tail])
-    else:
-        found = "SELECT 1 FROM events_fts WHERE rowid = events.id AND events_fts MATCH ?"
-        wishes.all(f"(EXISTS ({found}) OR id IN ({marks}))", [match, *in_tail])
+
+def _in_words(words: list[Word]) -> Conditions:
+    conditions = Conditions()
+    for word in words:
+        conditions.all(f"{_VECTOR} @@ {_as_query(word)}", (_lexemes(word),))
+    return conditions
 
 
 def _as_query(word: Word) -> str:
@@ -197,12 +254,12 @@ def _lexemes(word: Word) -> str:
     return " <-> ".join([*(f"'{part}'" for part in parts[:-1]), f"'{parts[-1]}':*"])
 
 
-def _are_few(store: Reader, match: str) -> bool:
+def _are_at_most(most: int, store: Reader, match: str, in_tail: list[int]) -> bool:
     row = store.row(
-        f"SELECT count(*) FROM (SELECT 1 FROM events_fts WHERE events_fts MATCH ? LIMIT {FEW + 1})",
-        (match,),
+        "SELECT count(*) FROM (SELECT 1 FROM events_fts WHERE events_fts MATCH ? LIMIT ?)",
+        (match, most + 1),
     )
-    return row is not None and row[0] <= FEW
+    return row is not None and row[0] + len(in_tail) <= most
 
 
 def _matches_in_tail(store: Reader, match: str) -> list[int]:
@@ -247,16 +304,3 @@ def _found(row: Row, words: list[Word]) -> Found:
         session=session,
         component=component,
     )
-
-
-def snippet(message: str, words: Sequence[Word]) -> str:
-    """The part of a message around the first word that stands in it."""
-    for word in words:
-        match = re.search(re.escape(word.text), message, re.IGNORECASE)
-        if match is not None:
-            start, end = max(0, match.start() - AROUND), match.end() + AROUND
-            before = ("…" if start else "") + message[start : match.start()]
-            after = message[match.end() : end] + ("…" if end < len(message) else "")
-            return f"{before}«{match[0]}»{after}"
-    short = message[: 2 * AROUND]
-    return short if len(short) == len(message) else f"{short}…"
