@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from eventbus.bus import EventBus
 from eventbus.disk import SYSTEM_DISK
@@ -14,6 +15,7 @@ from eventbus.frontends.cli import exits
 from eventbus.replay import read_journal
 from eventbus.store.serving import lane_held
 from tests.frontends.console import Here
+from tests.frontends.day import at
 
 
 @pytest.fixture
@@ -42,6 +44,25 @@ def test_a_backup_as_json_is_the_event_it_is_told_by(kept: Here) -> None:
     told = kept("backup", "--keep", "1", "--json").json
 
     assert (told["kind"], told["engine"], told["status"]) == ("backup:finish", "sqlite", "success")
+
+
+def test_as_many_backups_are_kept_as_asked(kept: Here) -> None:
+    with time_machine.travel(at(3600)):
+        kept("backup", "--keep", "2")
+    with time_machine.travel(at(7200)):
+        kept("backup", "--keep", "1")
+
+    [left] = kept("restore", "--list", "--json").json
+    assert left["at"] == "2026-11-20T14:00:00Z"
+
+
+def test_the_store_is_kept_where_its_sink_has_it(kept: Here) -> None:
+    (kept.state / "store.db").rename(kept.state / "other.db")
+    (kept.directory / "eventbus.toml").write_text('[sinks.sqlite]\npath = "other.db"\n')
+
+    for args in (("backup",), ("restore", "--yes"), ("rebuild", "--yes"), ("doctor",), ("usage",)):
+        assert kept(*args).code == exits.OK
+    assert not (kept.state / "store.db").exists()
 
 
 def test_backups_are_listed_latest_first(kept: Here) -> None:

@@ -123,6 +123,8 @@ def test_it_is_said_where_the_journal_has_more(here: Here) -> None:
     assert up_to_date.err == ""
     assert behind.err.startswith("eventbus: the journal has events that have not landed yet")
     assert behind.json["totals"]["calls"] == 3
+    with EventBus(here.state, serve="resident"):
+        assert here("usage").err == ""  # somebody is at it
 
 
 @pytest.mark.parametrize(
