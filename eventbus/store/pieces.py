@@ -25,7 +25,9 @@ EXPANSION_MOST = 250
 """How many times its size a packed file may unpack to; logs come to 5 to 50."""
 EXPANSION_FREE = 64 * 1024 * 1024
 """Bytes that may come out of the smallest packed file."""
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+HEAD_BYTES = 9
+"""Bytes of the shortest packed file; what is shorter only looks like one."""
+_GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 
 
 class ForeignFile:
@@ -52,10 +54,10 @@ class ForeignFile:
         self._fd = _open(self.path, disk)
         self._unpack: _Unpacked | None = None
         try:
-            head = disk.pread(self._fd, 4, 0)
-            if head.startswith(_GZIP):
+            head = disk.pread(self._fd, HEAD_BYTES, 0)
+            if head.startswith(_GZIP) and len(head) == HEAD_BYTES and head[3] < 0x20:
                 self._unpack = _Unpacked(_new_gzip, zlib.error)
-            elif head.startswith(_ZSTD):
+            elif head.startswith(_ZSTD) and len(head) == HEAD_BYTES:
                 zstd = load_zstd()
                 self._unpack = _Unpacked(zstd.ZstdDecompressor, zstd.ZstdError)
         except BaseException:
