@@ -6,6 +6,7 @@ rotated away, a line that has landed is not landed again.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -91,10 +92,13 @@ async def _last_piece(file: ForeignFile, rest_seconds: float) -> list[bytes]:
     """What a file ends with: more of it while it is being written, else its torn line."""
     import anyio  # only who ingests needs it
 
-    while file.is_torn and not file.is_at_rest(rest_seconds):
+    seen, until = file.done_bytes, time.monotonic() + rest_seconds
+    while file.is_torn and not file.is_at_rest(rest_seconds) and time.monotonic() < until:
         await anyio.sleep(LOOK_SECONDS)
         if pieces := file.pieces():
             return pieces
+        if file.done_bytes > seen:
+            seen, until = file.done_bytes, time.monotonic() + rest_seconds
     return file.last_piece()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import IngestRefused
+from eventbus.segment import segments_in
 from eventbus.segments import load_zstd
 
 __all__ = ["EXPANSION_MOST", "PIECE_BYTES", "ForeignFile"]
@@ -213,7 +214,7 @@ class _Unpacked:
 
 
 def _open(path: Path, disk: Disk) -> int:
-    _refuse_ours(path)
+    _refuse_ours(path, disk)
     try:
         status = disk.stat(path)
         if stat.S_ISREG(status.st_mode):
@@ -241,11 +242,19 @@ def _what(mode: int) -> str:
     return "a device"
 
 
-def _refuse_ours(path: Path) -> None:
+def _refuse_ours(path: Path, disk: Disk) -> None:
     where = Path(os.path.realpath(path.parent))
     for directory in (where, *where.parents):
-        if (directory / "journal").is_dir() and (directory / "run").is_dir():
+        if _is_state(directory, disk):
             raise IngestRefused(
                 f"cannot ingest {path}: it belongs to the recorder of {directory}, and its"
                 " events are in the journal there; 'eventbus rebuild' lands them anew"
             )
+
+
+def _is_state(directory: Path, disk: Disk) -> bool:
+    journal = directory / "journal"
+    try:
+        return stat.S_ISDIR(disk.stat(journal).st_mode) and bool(segments_in(journal, disk))
+    except OSError:  # not there, or not to be read by us
+        return False

@@ -250,11 +250,22 @@ async def test_a_line_begun_is_waited_for(log: Path, store_writer: Writer) -> No
             file.write(LOG[-10:])
 
     writing = asyncio.ensure_future(finish())
-    result = await ingest_file(log, emit=Landing(store_writer), store=store_writer)
+    result = await ingest_file(log, emit=Landing(store_writer), store=store_writer, rest_seconds=20)
     await writing
 
     assert (result.lines, result.unparsed) == (3, 0)
     assert exported(store_writer, log) == LOG
+
+
+async def test_a_file_from_the_future_is_not_waited_for_any_longer(
+    log: Path, store_writer: Writer
+) -> None:
+    log.write_bytes(LOG[:-10])
+    os.utime(log, (4_000_000_000, 4_000_000_000))
+
+    result = await ingest_file(log, emit=Landing(store_writer), rest_seconds=0.1)
+
+    assert result.bytes == len(LOG) - 10
 
 
 async def test_two_at_once_land_each_line_once(log: Path, store_writer: Writer) -> None:
@@ -442,6 +453,15 @@ async def test_a_recorders_own_files_are_refused(tmp_path: Path, store_writer: W
     for path in (state / "logs" / "activity.log", tmp_path / "other" / "activity.log"):
         with pytest.raises(IngestRefused, match=r"belongs to the recorder of .*agent, and its"):
             await ingest(path, store_writer)
+
+
+async def test_a_folder_that_is_only_called_like_ours_is_read(
+    tmp_path: Path, store_writer: Writer
+) -> None:
+    for name in ("journal", "run", "logs"):
+        (tmp_path / name).mkdir()
+
+    assert (await ingest_bytes(tmp_path / "logs" / "activity.log", LOG, store_writer)).lines == 3
 
 
 async def test_unparsed_lines_before_any_time_have_none(log: Path, store_writer: Writer) -> None:
