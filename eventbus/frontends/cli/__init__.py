@@ -46,6 +46,7 @@ Begin with:
   eventbus up                     record what programs here emit, until Ctrl-C
   eventbus tail                   watch it in another terminal
   eventbus read --since 1h        what happened in the last hour
+  eventbus usage --since today    what it cost, and 'eventbus errors' what went wrong
   eventbus COMMAND --help         more of each, with examples
 
 \b

@@ -1,6 +1,6 @@
 """The store that a command asks, and the pages of its answer."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
@@ -10,19 +10,17 @@ import msgspec
 
 from eventbus.frontends.cli.behind import say_if_behind
 from eventbus.frontends.cli.options import F, Where
-from eventbus.frontends.cli.tables import counted, table
+from eventbus.frontends.cli.tables import counted
 from eventbus.frontends.cli.terminal import painted
 from eventbus.frontends.cli.wording import is_short_for, json_text
 from eventbus.store.engine import Reader
 from eventbus.store.opening import open_store
 from eventbus.store.pages import PAGE_MOST, Page
 
-__all__ = ["PAGES_AS_JSON", "Rows", "Wish", "asked", "page_options", "show_pages", "whole_id"]
+__all__ = ["PAGES_AS_JSON", "Wish", "asked", "page_options", "show_pages", "whole_id"]
 
 T = TypeVar("T")
 PAGES_AS_JSON = "Print a JSON document a page, on a line: items, next, previous."
-Rows = tuple[Sequence[str], list[Sequence[object]]]
-"""The head of a table, and what stands in it."""
 LOOKED_THROUGH = 20
 """Pages in which an id that is written short is looked for."""
 
@@ -96,23 +94,20 @@ _previous = click.option(
 
 def show_pages(
     pages: Iterator[Page[T]],
-    rows: Callable[[Sequence[T]], Rows],
+    shown: Callable[[Sequence[T]], str],
     *,
     noun: str,
     as_json: bool,
     both_ways: bool = False,
-    gives_way: Sequence[int] = (-1,),
-    below: Callable[[Sequence[T]], Iterable[str]] | None = None,
 ) -> int:
-    """Print pages, for people as a table each, or as JSON; how many items there were."""
+    """Print pages, for people as `shown` has each, or as JSON; how many items there were."""
     count = 0
     page: Page[T] = Page([])
     for page in pages:
         if as_json:
             click.echo(json_text(page))
         elif page.items:
-            lines = below(page.items) if below is not None else ()
-            click.echo("\n".join([table(*rows(page.items), gives_way=gives_way), *lines]))
+            click.echo(shown(page.items))
         count += len(page.items)
     if not as_json:
         _say_what_else(page, count, noun, both_ways=both_ways)

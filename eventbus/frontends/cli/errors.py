@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 import click
 
 from eventbus.formats.visible import visible
 from eventbus.frontends.cli.asking import (
-    PAGES_AS_JSON,
-    Rows,
     Wish,
     asked,
     page_options,
@@ -27,6 +26,7 @@ from eventbus.frontends.cli.tables import Cell, table
 from eventbus.frontends.cli.terminal import painted, terminal_width
 from eventbus.frontends.cli.wording import json_text, minute, moment
 from eventbus.store.errors import ErrorKept, ErrorsAlike, errors, errors_by
+from eventbus.store.pages import PAGE_MOST
 
 __all__ = ["command"]
 
@@ -54,7 +54,7 @@ Examples:
 @click.option("--list", "as_list", is_flag=True, help="List single ones, newest first.")
 @click.option("--traceback", is_flag=True, help="Show tracebacks; of a group, its last one.")
 @page_options(50)
-@json_option(f"Print one JSON array of groups. With a list: {PAGES_AS_JSON}")
+@json_option("Print one JSON array of groups; of a list a JSON document a page, on a line.")
 @where_options
 def command(
     where: Where,
@@ -74,11 +74,10 @@ def command(
     caught. --type and --session list single ones, as --list does.
     """
     with asked(where) as store:
-        if not (as_list or type_name or session):
-            groups = errors_by(
-                store, since=since, until=until, component=component, limit=wish.limit
-            )
-            click.echo(json_text(groups) if as_json else _shown(groups, traceback=traceback))
+        if not (as_list or type_name or session or wish.cursor):
+            most = PAGE_MOST if wish.all_pages else wish.limit
+            groups = errors_by(store, since=since, until=until, component=component, limit=most)
+            click.echo(json_text(groups) if as_json else _grouped(groups, traceback=traceback))
             return
         show_pages(
             wish.pages(
@@ -92,15 +91,13 @@ def command(
                     **page,
                 )
             ),
-            _rows,
+            partial(_listed, traceback=traceback),
             noun="error",
             as_json=as_json,
-            gives_way=(1, 2, 3, 4),
-            below=_tracebacks if traceback else None,
         )
 
 
-def _shown(groups: Sequence[ErrorsAlike], *, traceback: bool) -> str:
+def _grouped(groups: Sequence[ErrorsAlike], *, traceback: bool) -> str:
     if not groups:
         return "no errors"
     has_first = (terminal_width() or WITH_FIRST) >= WITH_FIRST
@@ -129,17 +126,22 @@ def _shown(groups: Sequence[ErrorsAlike], *, traceback: bool) -> str:
     return "\n".join([shown, *(_tracebacks(groups) if traceback else [])])
 
 
-def _rows(items: Sequence[ErrorKept]) -> Rows:
-    return ("time (UTC)", "component", "type", "tool", "message"), [
-        (
-            Cell(moment(each.ts), dim=True),
-            each.component,
-            Cell(each.type, fg="red"),
-            each.tool,
-            each.message,
-        )
-        for each in items
-    ]
+def _listed(items: Sequence[ErrorKept], *, traceback: bool) -> str:
+    shown = table(
+        ("time (UTC)", "component", "type", "tool", "message"),
+        [
+            (
+                Cell(moment(each.ts), dim=True),
+                each.component,
+                Cell(each.type, fg="red"),
+                each.tool,
+                each.message,
+            )
+            for each in items
+        ],
+        gives_way=(1, 2, 3, 4),
+    )
+    return "\n".join([shown, *(_tracebacks(items) if traceback else [])])
 
 
 def _tracebacks(items: Iterable[ErrorKept | ErrorsAlike]) -> Iterable[str]:

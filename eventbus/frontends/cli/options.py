@@ -24,6 +24,7 @@ __all__ = [
     "json_option",
     "kinds_option",
     "read_day",
+    "read_kinds",
     "read_moment",
     "session_option",
     "since_option",

@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from eventbus.frontends.cli import exits
-from eventbus.frontends.cli.asking import PAGES_AS_JSON, Rows, Wish, asked, page_options, show_pages
+from eventbus.frontends.cli.asking import PAGES_AS_JSON, Wish, asked, page_options, show_pages
 from eventbus.frontends.cli.colours import kind_cell
 from eventbus.frontends.cli.options import (
     Where,
@@ -18,7 +18,7 @@ from eventbus.frontends.cli.options import (
     until_option,
     where_options,
 )
-from eventbus.frontends.cli.tables import Cell
+from eventbus.frontends.cli.tables import Cell, table
 from eventbus.frontends.cli.wording import moment
 from eventbus.store.search import Found, search
 
@@ -85,21 +85,24 @@ def command(
                     **page,
                 )
             ),
-            _rows,
+            _table,
             noun="event",
             as_json=as_json,
-            gives_way=(1, 2, 3),
         )
     return exits.OK if found else exits.FINDING
 
 
-def _rows(items: Sequence[Found]) -> Rows:
-    return ("time (UTC)", "kind", "source", "message"), [
-        (
-            Cell(moment(found.ts), dim=True),
-            kind_cell(found.kind),
-            found.source,
-            Cell(found.snippet, has_mark=True),
-        )
-        for found in items
-    ]
+def _table(items: Sequence[Found]) -> str:
+    return table(
+        ("time (UTC)", "kind", "source", "message"),
+        [
+            (
+                Cell(moment(found.ts), dim=True),
+                kind_cell(found.kind),
+                found.source,
+                Cell(found.snippet, has_mark=True),
+            )
+            for found in items
+        ],
+        gives_way=(1, 2, 3),
+    )

@@ -9,7 +9,6 @@ import msgspec
 
 from eventbus.frontends.cli.asking import (
     PAGES_AS_JSON,
-    Rows,
     Wish,
     asked,
     page_options,
@@ -24,7 +23,7 @@ from eventbus.frontends.cli.options import (
     where_options,
 )
 from eventbus.frontends.cli.tables import Cell, counted, fields, table
-from eventbus.frontends.cli.traces import trace_rows
+from eventbus.frontends.cli.traces import trace_table
 from eventbus.frontends.cli.usage import usage_table
 from eventbus.frontends.cli.wording import (
     json_text,
@@ -102,10 +101,9 @@ def command(
                     **page,
                 )
             ),
-            _rows,
+            _table,
             noun="session",
             as_json=as_json,
-            gives_way=(0, 3, 4),
         )
 
 
@@ -148,7 +146,7 @@ def _parts(shown: _Shown) -> Iterator[str]:
     if shown.tasks:
         yield task_table(shown.tasks)
     if shown.traces:
-        yield table(*trace_rows(shown.traces), gives_way=(1, 5))
+        yield trace_table(shown.traces)
         if len(shown.traces) < shown.session.tools:
             yield f"the first {len(shown.traces)} of {counted(shown.session.tools, 'tool call')}"
 
@@ -180,21 +178,25 @@ def task_table(items: Sequence[Task]) -> str:
 # --- all ---------------------------------------------------------------------------
 
 
-def _rows(items: Sequence[Session]) -> Rows:
+def _table(items: Sequence[Session]) -> str:
     costs = money(_cost(each) for each in items)
-    return ("session", "began (UTC)", "lasted", "user", "tool", "calls", "errors", "cost"), [
-        (
-            short(each.id),
-            Cell(minute(each.start_time), dim=True),
-            span(each.start_time, each.end_time or each.last_time),
-            each.user_id,
-            each.cli_tool,
-            each.tools,
-            Cell(each.errors, fg="red" if each.errors else None),
-            cost,
-        )
-        for each, cost in zip(items, costs, strict=True)
-    ]
+    return table(
+        ("session", "began (UTC)", "lasted", "user", "tool", "calls", "errors", "cost"),
+        [
+            (
+                short(each.id),
+                Cell(minute(each.start_time), dim=True),
+                span(each.start_time, each.end_time or each.last_time),
+                each.user_id,
+                each.cli_tool,
+                each.tools,
+                Cell(each.errors, fg="red" if each.errors else None),
+                cost,
+            )
+            for each, cost in zip(items, costs, strict=True)
+        ],
+        gives_way=(0, 3, 4),
+    )
 
 
 def _cost(each: Session) -> float | None:

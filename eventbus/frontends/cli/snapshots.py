@@ -10,7 +10,6 @@ from eventbus.errors import SnapshotUnknown
 from eventbus.formats.visible import visible
 from eventbus.frontends.cli.asking import (
     PAGES_AS_JSON,
-    Rows,
     Wish,
     asked,
     page_options,
@@ -20,7 +19,7 @@ from eventbus.frontends.cli.asking import (
 from eventbus.frontends.cli.confirming import confirm, yes_option
 from eventbus.frontends.cli.emitting import emitting
 from eventbus.frontends.cli.options import Where, json_option, where_options
-from eventbus.frontends.cli.tables import Cell, fields
+from eventbus.frontends.cli.tables import Cell, fields, table
 from eventbus.frontends.cli.wording import json_text, moment, short
 from eventbus.store.engine import Reader
 from eventbus.store.snapshots import (
@@ -69,7 +68,7 @@ def command(
     with asked(where) as store:
         if chat is None:
             show_pages(
-                wish.pages(partial(snapshots, store)), _rows, noun="snapshot", as_json=as_json
+                wish.pages(partial(snapshots, store)), _table, noun="snapshot", as_json=as_json
             )
             return
         found = _of_chat(store, chat)
@@ -93,17 +92,20 @@ def _of_chat(store: Reader, written: str) -> Snapshot:
     return found
 
 
-def _rows(items: Sequence[SnapshotListed]) -> Rows:
-    return ("chat", "session", "turn", "size", "saved (UTC)"), [
-        (
-            short(each.chat_id),
-            short(each.session_id),
-            each.turn_number,
-            size_text(each.size_bytes),
-            Cell(moment(each.updated_at), dim=True),
-        )
-        for each in items
-    ]
+def _table(items: Sequence[SnapshotListed]) -> str:
+    return table(
+        ("chat", "session", "turn", "size", "saved (UTC)"),
+        [
+            (
+                short(each.chat_id),
+                short(each.session_id),
+                each.turn_number,
+                size_text(each.size_bytes),
+                Cell(moment(each.updated_at), dim=True),
+            )
+            for each in items
+        ],
+    )
 
 
 def _shown(found: Snapshot) -> str:

@@ -7,7 +7,6 @@ import click
 
 from eventbus.frontends.cli.asking import (
     PAGES_AS_JSON,
-    Rows,
     Wish,
     asked,
     page_options,
@@ -15,8 +14,8 @@ from eventbus.frontends.cli.asking import (
     whole_id,
 )
 from eventbus.frontends.cli.colours import kind_cell
-from eventbus.frontends.cli.options import Where, json_option, kinds_option, where_options
-from eventbus.frontends.cli.tables import Cell
+from eventbus.frontends.cli.options import Where, json_option, read_kinds, where_options
+from eventbus.frontends.cli.tables import Cell, table
 from eventbus.frontends.cli.wording import clock
 from eventbus.store.engine import Reader
 from eventbus.store.pages import Page
@@ -39,7 +38,14 @@ Examples:
 @click.command("timeline", epilog=EXAMPLES, short_help="Show what happened in a session.")
 @click.argument("id", required=False, metavar="[SESSION]")
 @click.option("--around", metavar="EVENT", help="The page with this event in its middle.")
-@kinds_option
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    metavar="KIND",
+    callback=read_kinds,
+    help="Only these: llm:response, tool:*, or '*' for every one. Several by commas or options.",
+)
 @page_options(50, both_ways=True)
 @json_option(PAGES_AS_JSON)
 @where_options
@@ -66,11 +72,10 @@ def command(
             ask = partial(timeline, store, _session_of(store, id or ""), kinds=wanted)
         show_pages(
             wish.pages(ask),
-            _rows,
+            _table,
             noun="event",
             as_json=as_json,
             both_ways=True,
-            gives_way=(1, 2, 3),
         )
 
 
@@ -101,14 +106,18 @@ def _around(
     return page
 
 
-def _rows(items: Sequence[Entry]) -> Rows:
+def _table(items: Sequence[Entry]) -> str:
     head, moments = clock([each.ts for each in items])
-    return (head, "kind", "component", "what"), [
-        (
-            Cell(moment, dim=True),
-            kind_cell(each.kind),
-            each.component,
-            each.title,
-        )
-        for moment, each in zip(moments, items, strict=True)
-    ]
+    return table(
+        (head, "kind", "component", "what"),
+        [
+            (
+                Cell(moment, dim=True),
+                kind_cell(each.kind),
+                each.component,
+                each.title,
+            )
+            for moment, each in zip(moments, items, strict=True)
+        ],
+        gives_way=(1, 2, 3),
+    )

@@ -9,16 +9,16 @@ import click
 import msgspec
 
 from eventbus.formats.visible import one_line, visible
-from eventbus.frontends.cli.asking import PAGES_AS_JSON, Rows, Wish, asked, page_options, show_pages
+from eventbus.frontends.cli.asking import PAGES_AS_JSON, Wish, asked, page_options, show_pages
 from eventbus.frontends.cli.colours import outcome_cell
 from eventbus.frontends.cli.options import Where, json_option, session_option, where_options
-from eventbus.frontends.cli.tables import Cell, fields
+from eventbus.frontends.cli.tables import Cell, fields, table
 from eventbus.frontends.cli.terminal import terminal_width
 from eventbus.frontends.cli.wording import clock, json_text, took
 from eventbus.store.engine import Reader
 from eventbus.store.traces import ToolTrace, open_traces, trace, traces
 
-__all__ = ["command", "trace_rows"]
+__all__ = ["command", "trace_table"]
 
 BAR_LEAST, BAR_MOST = 10, 40
 BESIDE_THE_BAR = 68
@@ -70,23 +70,27 @@ def command(
                 return open_traces(store, session_id=session, **page)
             return traces(store, chat_id=chat, session_id=session, **page)
 
-        show_pages(wish.pages(ask), trace_rows, noun="tool call", as_json=as_json, gives_way=(1, 5))
+        show_pages(wish.pages(ask), trace_table, noun="tool call", as_json=as_json)
 
 
-def trace_rows(items: Sequence[ToolTrace]) -> Rows:
+def trace_table(items: Sequence[ToolTrace]) -> str:
     """A table of tool calls, one at least."""
     head, moments = clock([each.started_at for each in items])
-    return (head, "tool", "took", "outcome", "", "input, or error"), [
-        (
-            Cell(moment, dim=True),
-            each.tool_name,
-            took(each.latency_ms),
-            outcome_cell(each.outcome),
-            Cell(bar, fg=outcome_cell(each.outcome).fg),
-            _told(each),
-        )
-        for moment, each, bar in zip(moments, items, _bars(items), strict=True)
-    ]
+    return table(
+        (head, "tool", "took", "outcome", "", "input, or error"),
+        [
+            (
+                Cell(moment, dim=True),
+                each.tool_name,
+                took(each.latency_ms),
+                outcome_cell(each.outcome),
+                Cell(bar, fg=outcome_cell(each.outcome).fg),
+                _told(each),
+            )
+            for moment, each, bar in zip(moments, items, _bars(items), strict=True)
+        ],
+        gives_way=(1, 5),
+    )
 
 
 def _told(each: ToolTrace) -> str:
