@@ -134,6 +134,9 @@ def test_the_three_sessions_ended_and_have_their_sums(store: Reader) -> None:
     assert first is not None
     assert first.end_time is not None
     assert first.cli_tool == "claude-code"
+    second = session(store, "s2")
+    assert second is not None
+    assert (second.tools, second.errors) == (2, 1)
 
 
 def test_the_timeline_tells_it_in_order(store: Reader) -> None:

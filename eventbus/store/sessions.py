@@ -196,7 +196,7 @@ def _is_error(event: Event) -> bool:
     if isinstance(event, (ErrorRaised, ModelFailed, WorkerFailed)):
         return True
     if isinstance(event, DispatchFinished):
-        return event.error is not None
+        return event.error is not None and event.error.tool is None
     return isinstance(event, LogLine) and event.event_type.startswith("error:")
 
 

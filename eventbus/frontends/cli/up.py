@@ -21,7 +21,7 @@ from eventbus.recorder import Recorder, package_version
 from eventbus.settings import Settings
 from eventbus.sink import find_sink
 from eventbus.sources import FILE_NAME
-from eventbus.units import duration_text, size_text
+from eventbus.units import duration_text, size_text, without_password
 
 __all__ = ["command"]
 
@@ -139,12 +139,24 @@ def _greeting(recorder: Recorder) -> str:
         "settings": settings.file or "no eventbus.toml was found: the defaults",
         "journal": f"{_near(settings.state / 'journal')}/  {segments}",
         "logs": f"{_near(settings.state / 'logs')}/",
+        "store": _store(settings),
         "lanes": ", ".join(settings.lanes) or "none",
         "heartbeat": beat,
     }
     head = f"eventbus {package_version()} records in {settings.state} (process {os.getpid()})"
     lines = [f"  {name:<10} {visible(str(value))}" for name, value in rows.items()]
     return "\n".join([head, *lines, "Watch it with 'eventbus tail'. Ctrl-C ends it."])
+
+
+def _store(settings: Settings) -> str:
+    """Where the tables are, for those who want to ask them."""
+    if settings.store is not None:
+        return without_password(settings.store)
+    if not any(sink.use == "sqlite" for sink in settings.named_sinks):
+        return "none: no lane lands in one"
+    return (
+        f"{_near(settings.state / 'store.db')}  ask it with 'eventbus usage', 'search', 'sessions'"
+    )
 
 
 def _near(path: Path) -> Path:
