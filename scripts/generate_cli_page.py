@@ -18,6 +18,13 @@ HEAD = """\
 Output is for people unless `--json` asks for data.
 Data goes to stdout, sentences about trouble to stderr.
 Whatever an event holds, nothing in it commands the terminal: control characters are written out.
+
+Moments are shown in UTC; typed ones are local unless they say otherwise.
+The days of `usage` are UTC.
+A table is no wider than the terminal: what is cut there is whole in a pipe.
+Long ids are shown without their middle, `019ab3…9c1c9d`, and may be given so.
+With `--json` they are whole.
+Colours are for terminals, and for none where `NO_COLOR` is set.
 """
 
 
