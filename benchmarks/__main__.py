@@ -31,6 +31,7 @@ QUESTIONS = {
     "import": "imports",  # a module cannot be imported by the name of a keyword
     "resident": "resident",
     "landing": "landing",
+    "ingest": "ingest",
     "store": "store",
     "profile": "profile",
     "peers": "peers",

@@ -12,6 +12,7 @@ TAKES_LONG = {
     "fanout",
     "growth",
     "import",
+    "ingest",
     "latency",
     "landing",
     "peers",
