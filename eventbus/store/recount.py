@@ -48,13 +48,13 @@ def _recounted(store: Reader) -> dict[_Key, list[int]]:
 def _costly(store: Reader) -> Iterator[Event]:
     """Events that count, made of their rows again."""
     for kind, marks in MARKS.items():
-        last = 0
+        place: tuple[str, int] = ("", 0)
         while rows := store.rows(
             "SELECT id, event_id, ts, user_id, component, kv_json FROM events"
-            " WHERE event_type = ? AND id > ? ORDER BY id LIMIT ?",
-            (kind, last, ROWS_A_PAGE),
+            " WHERE event_type = ? AND (ts, id) > (?, ?) ORDER BY ts, id LIMIT ?",
+            (kind, *place, ROWS_A_PAGE),
         ):
-            last = rows[-1][0]
+            place = (rows[-1][2], rows[-1][0])
             for row in rows:
                 if all(f'"{mark}":' in (row[-1] or "") for mark in marks):
                     yield from _event_of(row, kind)

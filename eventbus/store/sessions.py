@@ -247,6 +247,7 @@ _SESSIONS = Walk(
     key=("start_time", "id"),
     form=BY_NAME,
     is_newest_first=True,
+    along="idx_sessions_start",
 )
 
 

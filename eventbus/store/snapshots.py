@@ -225,12 +225,14 @@ def _snapshot(row: Row) -> Snapshot:
 
 
 def _earlier(store: Reader, chat_id: str, event_id: str) -> Snapshot | None:
-    """A snapshot as its event has it."""
+    """A snapshot as its event has it; found by its moment among the chat's saves."""
     row = store.row(
         "SELECT saved.chat_id, saved.session_id, saved.turn_number, events.kv_json,"
         " saved.ts, saved.ts, saved.event_id"
-        " FROM events JOIN snapshot_saves AS saved ON saved.event_id = events.event_id"
-        " WHERE events.event_id = ? AND saved.chat_id = ?",
+        " FROM events CROSS JOIN snapshot_saves AS saved"
+        " WHERE events.event_id = ? AND saved.chat_id = ? AND saved.event_id = events.event_id"
+        " AND saved.as_of >= substr(events.ts, 1, 23)"
+        " AND saved.as_of < substr(events.ts, 1, 23) || '~'",
         (event_id, chat_id),
     )
     if row is None:

@@ -194,6 +194,8 @@ def tasks(
     way = _TASKS.within("timestamp", since, until).where(
         session_id=session_id, model=model, source=source, routing=routing
     )
+    if session_id is None and model is None:
+        way = msgspec.structs.replace(way, along="idx_tasks_timestamp")
     return walk(store, way, limit=limit, cursor=cursor, read=_task)
 
 

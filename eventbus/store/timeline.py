@@ -59,6 +59,7 @@ _EVENTS = Walk(
     source="events",
     key=("ts", "id"),
     form=BY_MOMENT,
+    along="idx_events_session_ts",
 )
 
 

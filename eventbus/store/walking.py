@@ -38,6 +38,9 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     """The columns it is in order of; together they are unique."""
     form: Any = BY_KEY
     is_newest_first: bool = False
+    along: str | None = None
+    """The index in this order, where SQLite is not to look for a better one: with conditions
+    that no index knows it would take to sorting the whole table for each page."""
     conditions: tuple[str, ...] = ()
     values: tuple[Any, ...] = ()
     """Of the conditions, in their order."""
@@ -111,8 +114,9 @@ def _rows(
     conditions = list(way.conditions)
     if place:
         conditions.append(f"({key}) {'<' if is_down else '>'} ({', '.join('?' * len(place))})")
+    along = f" INDEXED BY {way.along}" if way.along and reader.dialect.name == "sqlite" else ""
     return reader.rows(
-        f"SELECT {key}, {way.columns} FROM {way.source}"
+        f"SELECT {key}, {way.columns} FROM {way.source}{along}"
         + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
         + f" ORDER BY {', '.join(column + down for column in way.key)} LIMIT {limit}",
         (*way.values, *place),
