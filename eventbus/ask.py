@@ -194,7 +194,7 @@ def _wait_until_landed(bus: EventBus, state: Path, where: str) -> None:
     The lane that lands it may be another process's, or nobody's.
     """
     wait_until_written(bus)
-    lane = OWN_LANE if where == str(state) else SHARED_LANE
+    lane = SHARED_LANE if "://" in where else OWN_LANE
     is_here = bus.is_open and lane in bus.statistics().lanes
     until = time.monotonic() + (LANDED_SECONDS if is_here else ELSEWHERE_SECONDS)
     last: str | None = None

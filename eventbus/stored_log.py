@@ -26,7 +26,7 @@ def stored_lines(
     with open_store(where) as store:
         # The journal first: what it holds beyond the lane's cursor may land
         # while the rows are read, and is then told from there alone.
-        lane = OWN_LANE if where == str(state) else SHARED_LANE
+        lane = SHARED_LANE if "://" in where else OWN_LANE
         cursor = read_cursor(store, lane)
         beyond = dict(lines_beyond(state, cursor, since=since, kinds=kinds))
         for row in logged_rows(store, since=since, kinds=kinds.patterns, most=most):
@@ -36,7 +36,6 @@ def stored_lines(
 
 
 def where_store(state: Path) -> str:
-    """The store of a state directory: its own, or the one its settings share."""
+    """The store of a state directory: where its settings have it, else its own."""
     settings = load_settings()
-    is_shared = settings.store is not None and settings.state == state
-    return settings.where_store if is_shared else str(state)
+    return settings.where_store if settings.state == state else str(state)

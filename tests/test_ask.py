@@ -25,6 +25,7 @@ from eventbus.errors import StoreUnusable
 from eventbus.event import Event
 from eventbus.events.llm import ModelAnswered, Usage
 from eventbus.events.log import LogLine
+from eventbus.settings import load_settings
 from eventbus.standby import standby
 from eventbus.store.opening import open_store
 
@@ -284,3 +285,22 @@ def test_a_store_nobody_lands_in_is_asked_as_it_is(state: Path) -> None:
 
         assert [found.message for found in log_search().items] == ["landed"]
         assert 0.4 < time.monotonic() - began < 5.0
+
+
+def test_a_store_with_a_path_of_its_own_is_the_one_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "eventbus.toml").write_text(
+        f'state = "{tmp_path / "kept"}"\n[sinks.sqlite]\npath = "apart.db"'
+    )
+    monkeypatch.delenv("EVENTBUS_STATE")
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    (sink,) = [each for each in settings.named_sinks if each.lane == "sqlite"]
+
+    with EventBus(settings.state, sinks=[sink]):
+        log_event("shop:open", "till", "good morning")
+        found = log_search("morning").items
+
+    assert [each.message for each in found] == ["good morning"]
+    assert (tmp_path / "kept" / "apart.db").exists()

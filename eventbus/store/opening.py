@@ -82,9 +82,8 @@ def open_reader(where: str | os.PathLike[str], *, deadline_s: float | None) -> R
         from eventbus.store.postgres import PostgresReader  # an extra, for those who ask for it
 
         return PostgresReader(where, deadline_s=deadline_s)
-    path = Path(where)
-    if path.is_dir():
-        path = path / FILE_NAME
+    path = _file_of(where)
+    if Path(where).is_dir():
         refuse_strange_files(path, SYSTEM_DISK)
     if not path.is_file():  # opening a pipe would wait for whoever writes to it
         raise StoreUnusable(f"no store at {path}; 'eventbus up' makes one from the journal")
@@ -96,10 +95,16 @@ def open_reader(where: str | os.PathLike[str], *, deadline_s: float | None) -> R
         ) from error
 
 
+def _file_of(where: str | os.PathLike[str]) -> Path:
+    """The file itself, or the one in a state directory."""
+    path = Path(where)
+    return path / FILE_NAME if path.is_dir() else path
+
+
 def store_is_there(where: str | os.PathLike[str]) -> bool:
     """Whether there are tables to ask; a store that cannot be read is there."""
     is_shared = isinstance(where, str) and where.startswith(SHARED)
-    if not is_shared and not (Path(where) / FILE_NAME).exists():
+    if not is_shared and not _file_of(where).exists():
         return False
     reader = open_reader(where, deadline_s=DEADLINE_S)
     try:
