@@ -323,11 +323,9 @@ def _words_that_fit(line: bytes) -> dict[str, Any]:
     words: dict[str, Any] = {}
     try:
         words = dict(_read_words(line))
-    except RecursionError:  # what follows is nested too deep for whoever reads it here
+    except UNREADABLE:  # what follows is broken, or nested too deep for whoever reads it here
         front = _FRONT.match(line)
         words = front.groupdict() if front else {}
-    except UNREADABLE:
-        pass
     fitting: dict[str, Any] = {}
     for field in msgspec.structs.fields(_Head):
         with suppress(*UNREADABLE, KeyError):

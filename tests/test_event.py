@@ -496,3 +496,12 @@ def test_the_topic_of_what_is_not_known_is_reserved() -> None:
 
         class Odd(Event, tag="unknown:thing"):
             pass
+
+
+def test_a_record_with_half_a_character_in_it_keeps_its_id_and_kind() -> None:
+    line = rb'{"kind":"moon:rise","id":"m1","ts":"2026-01-02T03:04:05Z","scope":{},"far":"\ud800"}'
+
+    event = decode(line)
+
+    assert isinstance(event, UnknownEvent)
+    assert (event.id, event.named, event.ts.year) == ("m1", "moon:rise", 2026)

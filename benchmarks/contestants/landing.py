@@ -88,7 +88,7 @@ def _made(events: int, make: Callable[[int], Event]) -> list[Event]:
 
 
 def _lined(events: Sequence[Event]) -> list[table.Lined]:
-    return [table.Lined(event, encode(event)) for event in events]
+    return [table.Lined(event, encode(event), event) for event in events]
 
 
 def _by_thousand(things: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -15,7 +15,7 @@ from eventbus.formats.record import to_json
 from eventbus.sinkthread import in_parts
 from eventbus.store.engine import Reader, Values, Writer
 from eventbus.store.ingested import UNPARSED
-from eventbus.store.topic import Topic
+from eventbus.store.topic import UTF8_MOST, Topic, cut_name
 
 __all__ = [
     "COLUMNS",
@@ -56,8 +56,6 @@ ROWS_A_PART = 16
 """Rows made before the app's loop may have a turn: about a tenth of a millisecond."""
 PAYLOAD_BYTES_MOST = 1024 * 1024
 """Bytes of JSON that a payload may have; of a longer one its length and digest are kept."""
-UTF8_MOST = 4
-"""Bytes of a character at the most."""
 _CAUSE = b',"cause":'
 
 
@@ -66,6 +64,8 @@ class Lined(msgspec.Struct, frozen=True, gc=False):
 
     event: Event
     line: bytes
+    fits: Event
+    """The same with an id and names that an index takes."""
 
 
 def land_lines(writer: Writer, lined: Sequence[Lined]) -> Sequence[Lined]:
@@ -93,8 +93,8 @@ class _Twice(Exception):
 
 
 def _those_new(reader: Reader, lined: Sequence[Lined]) -> list[Lined]:
-    there = landed_ids(reader, [each.event.id for each in lined])
-    by_id = {each.event.id: each for each in reversed(lined)}
+    there = landed_ids(reader, [each.fits.id for each in lined])
+    by_id = {each.fits.id: each for each in reversed(lined)}
     return [each for id, each in reversed(by_id.items()) if id not in there]
 
 
@@ -125,23 +125,22 @@ def moment_of_row(reader: Reader, id: str) -> datetime | None:
 
 def row_of(lined: Lined) -> tuple[object, ...]:
     """An event as its row, in the order of `COLUMNS`."""
-    event = lined.event
+    event, scope = lined.event, lined.fits.scope
     text = flat.text(event)
     ts, kind, source, message = text.split("|", 3)
-    scope = event.scope
     raw = _raw_of(event)
     if raw is not None and (exact := _exact_text(raw)) is not None:
         text, raw = exact, None
     return (
         ts,
-        kind,
+        cut_name(kind),
         source,
         message,
         scope.session or _session_said(event, message),
         _payload(lined),
         text,
         raw,
-        event.id,
+        lined.fits.id,
         scope.component,
         scope.chat,
         scope.user,
@@ -168,7 +167,8 @@ def _session_said(event: Event, message: str) -> str | None:
     """The session a line speaks of where no scope has it."""
     if "session_id=" not in message:
         return None
-    return tokens(message).get("session_id") or None
+    said = tokens(message).get("session_id")
+    return cut_name(said) if said else None
 
 
 def _payload(lined: Lined) -> str | None:

@@ -14,7 +14,7 @@ from eventbus.events.log import LogIngested, LogLine
 from eventbus.store.conditions import Conditions
 from eventbus.store.engine import Reader, Writer
 from eventbus.store.lineage import origin_of
-from eventbus.store.topic import Topic, in_text, stamp
+from eventbus.store.topic import PATH_BYTES_MOST, Topic, in_text, stamp, whole
 
 __all__ = [
     "TOPIC",
@@ -65,7 +65,7 @@ def ingested_files(
 def path_text(path: str | os.PathLike[str]) -> str:
     """An absolute path as text that any column holds."""
     text = os.fsencode(Path(path).absolute()).decode(errors="backslashreplace")
-    return in_text(text)
+    return in_text(text, PATH_BYTES_MOST)
 
 
 def is_recorded(store: Reader, path: str, last: str) -> bool:
@@ -110,12 +110,11 @@ def _unparsed_row(event: Event) -> tuple[object, ...] | None:
     if origin is None or not isinstance(event.raw, bytes):  # somebody else's line of that name
         return None
     part = event.kv.get("part")
-    is_part = isinstance(part, int)
     return (
         event.id,
         origin.file,
         origin.place,
-        part if is_part else 0,
+        whole(part) if isinstance(part, int) else 0,
         event.message,
         event.raw,
     )
@@ -127,10 +126,10 @@ def _file_row(event: LogIngested) -> tuple[object, ...]:
         stamp(event.ts),
         event.path,
         event.file,
-        event.bytes,
+        whole(event.bytes),
         event.last,
-        event.lines,
-        event.unparsed,
+        whole(event.lines),
+        whole(event.unparsed),
     )
 
 

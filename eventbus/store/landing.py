@@ -8,6 +8,7 @@ from eventbus.sink import Batch
 from eventbus.store.cursors import keep_cursor
 from eventbus.store.engine import Writer
 from eventbus.store.events import Lined, land_lines
+from eventbus.store.fitting import fitting
 from eventbus.store.schema import TOPICS
 from eventbus.store.topic import Topic
 
@@ -42,15 +43,17 @@ def _lined(lines: Sequence[bytes]) -> list[Lined]:
     events = decode_batch(b"\n".join(lines) + b"\n")
     if len(events) != len(lines):
         events = [decode(line) for line in lines]
-    return [Lined(event, line) for event, line in zip(events, lines, strict=True)]
+    return [
+        Lined(event, line, fitting(event, line)) for event, line in zip(events, lines, strict=True)
+    ]
 
 
 def _sorted_by_topic(lined: Sequence[Lined]) -> list[tuple[Topic, list[Event]]]:
     """What each topic is to land, in the topics' order."""
     by_topic: dict[str, list[Event]] = {}
     for each in lined:
-        for topic in _topics_of(type(each.event)):
-            by_topic.setdefault(topic.name, []).append(each.event)
+        for topic in _topics_of(type(each.fits)):
+            by_topic.setdefault(topic.name, []).append(each.fits)
     return [(topic, by_topic[topic.name]) for topic in TOPICS if topic.name in by_topic]
 
 

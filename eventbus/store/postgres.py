@@ -38,6 +38,8 @@ VALUES_A_STATEMENT = 32_000
 ROWS_A_STATEMENT = 500
 CONNECT_SECONDS = 10
 DEFAULT_PATH = '"$user", public'
+TOO_LARGE = "54"
+"""How the server's codes for what is beyond a bound of its own begin."""
 NUL, NUL_SHOWN = "\x00", "\\u0000"
 """A character no text of PostgreSQL's may hold, and what is kept instead."""
 
@@ -183,12 +185,14 @@ class PostgresWriter:
 def is_passing(error: Exception) -> bool:
     """True for what has nothing to do with what is written: the server, the network, locks."""
     passing = (psycopg.OperationalError, psycopg.InterfaceError, StoreUnusable)
-    return isinstance(error, (*passing, psycopg.errors.ReadOnlySqlTransaction))
+    is_theirs = isinstance(error, (*passing, psycopg.errors.ReadOnlySqlTransaction))
+    return is_theirs and not is_refusal(error)
 
 
 def is_refusal(error: Exception) -> bool:
     """True for a value the database will never take."""
-    return isinstance(error, psycopg.DataError)
+    state = getattr(error, "sqlstate", None) or ""
+    return isinstance(error, psycopg.DataError) or state.startswith(TOO_LARGE)
 
 
 def _connect(url: str) -> "psycopg.Connection[Row]":

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from eventbus.event import Event, UnknownEvent, decode
 from eventbus.formats.record import to_json
 from eventbus.store.engine import Reader, Row
+from eventbus.store.topic import day_of
 from eventbus.store.usage import COUNTED, counts_of, whose
 
 __all__ = ["check_index", "check_totals"]
@@ -39,7 +40,7 @@ def _recounted(store: Reader) -> dict[_Key, list[int]]:
     totals: dict[_Key, list[int]] = {}
     for event in _costly(store):
         user, component, model, _ = whose(event)
-        key = (user, f"{event.ts:%Y-%m-%d}", component, model)
+        key = (user, day_of(event.ts), component, model)
         there = totals.get(key, [0] * len(COUNTED))
         totals[key] = [a + b for a, b in zip(there, counts_of(event), strict=True)]
     return totals

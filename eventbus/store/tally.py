@@ -17,7 +17,9 @@ from eventbus.kinds import KindFilter, Kinds
 from eventbus.segment import segments_by_writer, segments_in
 from eventbus.sink import Cursor, Place
 from eventbus.store.engine import Reader
+from eventbus.store.fitting import id_in_store
 from eventbus.store.merging import ends_of
+from eventbus.store.topic import NAME_BYTES_MOST, UTF8_MOST
 from eventbus.stretch import Stretch
 
 __all__ = ["Gap", "Strangers", "Tally", "WriterTally"]
@@ -193,7 +195,11 @@ def _ids(stretch: Stretch) -> list[str]:
         ids = [head.id for head in _heads.decode_lines(stretch.blob)]
     except UNREADABLE:
         ids = []
-    return ids if len(ids) == stretch.count else [event.id for event in stretch.events]
+    if len(ids) != stretch.count:
+        ids = [event.id for event in stretch.events]
+    if all(ids) and max(map(len, ids), default=0) * UTF8_MOST <= NAME_BYTES_MOST:
+        return ids
+    return list(map(id_in_store, ids, stretch.lines))
 
 
 def _gaps_in(stretch: Stretch) -> Iterator[Gap]:

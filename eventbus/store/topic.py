@@ -5,8 +5,10 @@ the same after a rebuild: what a landing does may depend on an event's own
 time, never on what has landed before. `order_key` says which of two is later.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from hashlib import blake2b
 
 import msgspec
 
@@ -15,9 +17,13 @@ from eventbus.formats.moment import in_utc, stamp
 from eventbus.store.engine import Reader, Writer
 
 __all__ = [
+    "NAME_BYTES_MOST",
     "NO_SESSION",
+    "PATH_BYTES_MOST",
+    "UTF8_MOST",
     "Land",
     "Topic",
+    "cut_name",
     "day_of",
     "each_once",
     "in_text",
@@ -30,6 +36,12 @@ __all__ = [
 
 NO_SESSION = "unknown"
 """The session of what must have one, where nobody said which."""
+NAME_BYTES_MOST = 500
+"""Bytes of what identifies or groups; an index of five of them still takes its row."""
+PATH_BYTES_MOST = 2_000
+UTF8_MOST = 4
+"""Bytes of a character at the most."""
+DIGEST_BYTES = 16
 INTEGER_MOST = 2**63 - 1
 REAL_MOST = 1e300
 """Far enough from where sums and differences would overflow."""
@@ -76,21 +88,34 @@ def each_once(values: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(value for value in values if value is not None))
 
 
-def in_text(text: str) -> str:
-    """An id as a column of text holds it, on either engine."""
-    return text.replace("\x00", "\\u0000")
+def in_text(text: str, most: int = NAME_BYTES_MOST) -> str:
+    """An id as a column of text holds it, on either engine, and an index as well."""
+    return cut_name(text.replace("\x00", "\\u0000"), most)
+
+
+def cut_name(text: str, most: int = NAME_BYTES_MOST) -> str:
+    """What identifies or groups, as an index holds it: a long one's beginning, and a digest."""
+    if len(text) * UTF8_MOST <= most:
+        return text
+    raw = text.encode("utf-8", "surrogatepass")
+    if len(raw) <= most:
+        return text
+    digest = blake2b(raw, digest_size=DIGEST_BYTES).hexdigest()
+    return f"{raw[: most - 2 * DIGEST_BYTES - UTF8_MOST].decode(errors='ignore')}… {digest}"
 
 
 def whole(number: float | None) -> int | None:
-    """A number as a whole one that a column of integers holds."""
-    if number is None:
+    """A number as a whole one that a column of integers holds; what is none is left out."""
+    if number is None or number != number:
         return None
+    if number in (math.inf, -math.inf):
+        return INTEGER_MOST if number > 0 else -INTEGER_MOST
     return max(-INTEGER_MOST, min(round(number), INTEGER_MOST))
 
 
 def real(number: float | None) -> float | None:
-    """A number as one that a column of real numbers holds."""
-    if number is None:
+    """A number as one that a column of real numbers holds; what is none is left out."""
+    if number is None or number != number:
         return None
     return float(max(-REAL_MOST, min(number, REAL_MOST)))
 

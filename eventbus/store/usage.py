@@ -6,7 +6,7 @@ many small costs are exact. What is not known is counted, not taken for zero.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date
+from datetime import date
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -17,7 +17,7 @@ from eventbus.events.dispatch import DispatchFinished
 from eventbus.events.llm import ModelAnswered, Usage
 from eventbus.limits import NANOS, in_nanos
 from eventbus.store.engine import Reader, Values, Writer
-from eventbus.store.topic import Topic
+from eventbus.store.topic import Topic, day_of, stamp
 
 __all__ = [
     "COUNTED",
@@ -87,7 +87,7 @@ def land(writer: Writer, events: list[Event]) -> None:
     for event in events:
         counts = counts_of(event)
         user, component, model, session = whose(event)
-        hour = f"{event.ts.astimezone(UTC):%Y-%m-%dT%H}"
+        hour = stamp(event.ts)[:13]
         _add(hourly, (hour, user, component, model, session), counts)
         _add(daily, (user, hour[:10], component, model), counts)
     _grow(writer, "usage_hourly", ("hour", "user_id", "component", "model", "session_id"), hourly)
@@ -310,7 +310,7 @@ def charge(event: Event) -> Charge:
     counts = dict(zip(COUNTED, counts_of(event), strict=True))
     tokens = sum(counts[name] for name in TOKENS)
     cost = Spent(counts["cost_nanos"], tokens, counts["unpriced"])
-    return Charge(whose(event)[0], f"{event.ts.astimezone(UTC):%Y-%m-%d}", cost)
+    return Charge(whose(event)[0], day_of(event.ts), cost)
 
 
 TOKENS = COUNTED[2:8]

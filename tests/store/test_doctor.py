@@ -66,6 +66,20 @@ def test_a_row_that_is_missing_is_found_and_a_rebuild_brings_it_back(state: Path
     assert examine(state).is_well
 
 
+def test_records_that_are_odd_are_counted_as_they_landed(state: Path) -> None:
+    """Two without an id, and one whose id no index takes."""
+    segment = max((state / "journal").glob("*.jsonl"))
+    long = msgspec.json.encode({"kind": "moon:rise", "id": "x" * 9_000, "ts": NOW})
+    with segment.open("ab") as lines:
+        lines.write(b'{"kind":"moon:rise"}\n{"kind":"moon:set"}\n' + long + b"\n")
+    rebuild(state)
+
+    examined = examine(state)
+
+    assert examined.is_well, examined.findings
+    assert examined.strangers.others == 0
+
+
 def test_what_is_still_to_land_is_not_missing(state: Path) -> None:
     emit(state, 2)
 

@@ -1,9 +1,13 @@
 """Whatever an event holds, it lands."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from random import Random
+from string import ascii_letters
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from eventbus import Event, Scope
 from eventbus.event import decode, encode
@@ -27,13 +31,17 @@ from eventbus.events import (
     ToolUpdated,
     Usage,
 )
+from eventbus.formats import flat
 from eventbus.sink import Batch
 from eventbus.store.engine import Writer
+from eventbus.store.fitting import id_in_store
 from eventbus.store.landing import land
 from eventbus.store.sessions import session
 from eventbus.store.tasks import task
 from eventbus.store.traces import trace
+from tests.store.conftest import empty
 from tests.store.given import land_each
+from tests.store.odd_lines import every_odd_line, odd_lines
 
 NASTY = "a\x00b\x1b[2J\u202e\u2028|=\"'\\;DROP TABLE sessions;--ä☃\U0001f600"
 HUGE = 10**400
@@ -115,6 +123,7 @@ def test_events_of_any_time_land(emptied: Writer, ts: datetime) -> None:
     events = [
         ToolStarted(trace="t", name="look", **fields),
         ToolFinished(trace="t", **fields),
+        ModelAnswered(model="m", **fields),
         TaskFinished(task="k", source="manual", model="m", routing="local", **fields),
         SnapshotSaved(chat_id="c", turn_number=1, **fields),
         ErrorRaised(type="E", **fields),
@@ -122,3 +131,60 @@ def test_events_of_any_time_land(emptied: Writer, ts: datetime) -> None:
 
     assert land(emptied, Batch(events=events), lane="test") == len(events)
     assert session(emptied, "s1") is not None
+
+
+def assert_each_is_a_row(writer: Writer, lines: list[bytes]) -> None:
+    """The first of each id, with its flat line."""
+    said: dict[str, str] = {}
+    for line in lines:
+        event = decode(line)
+        message = flat.text(event).split("|", 3)[3]
+        said.setdefault(id_in_store(event.id, line), message)
+    assert dict(writer.rows("SELECT event_id, message FROM events")) == said
+
+
+@pytest.mark.slow
+def test_every_odd_line_lands(emptied: Writer) -> None:
+    lines = list(dict.fromkeys(every_odd_line()))
+    assert len(lines) > 8_000
+
+    for start in range(0, len(lines), 500):
+        land(emptied, Batch(lines=lines[start : start + 500]), lane="test")
+
+    assert_each_is_a_row(emptied, lines)
+    assert land(emptied, Batch(lines=lines[:500]), lane="test") == 0
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(lines=st.lists(odd_lines(), min_size=1, max_size=12))
+def test_odd_lines_land_together(emptied: Writer, lines: list[bytes]) -> None:
+    empty(emptied)
+
+    land(emptied, Batch(lines=lines), lane="test")
+
+    assert_each_is_a_row(emptied, lines)
+
+
+def test_a_name_that_no_index_takes_lands_as_its_beginning_and_a_digest(emptied: Writer) -> None:
+    long = "".join(Random(1).choices(ascii_letters, k=9_000))
+    event = FileWritten(path=long, scope=Scope(session=long, user=long))
+
+    land(emptied, Batch(events=[event]), lane="test")
+
+    ((path, session, raw_line),) = emptied.rows(
+        "SELECT path, c.session_id, raw_line FROM file_changes c JOIN events USING (event_id)"
+    )
+    assert path.startswith(long[:1_900])
+    assert session.startswith(long[:400])
+    assert (len(path) <= 2_000, len(session) <= 500) == (True, True)
+    assert f"path={long}" in raw_line
+
+
+def test_two_records_without_an_id_are_two_rows(emptied: Writer) -> None:
+    lines = [b'{"kind":"moon:rise"}', b'{"kind":"moon:set"}', b'{"kind":"moon:rise"}']
+
+    assert land(emptied, Batch(lines=lines), lane="test") == 2

@@ -1,6 +1,8 @@
 """What only the shared engine does."""
 
 from pathlib import Path
+from random import Random
+from string import ascii_letters
 from typing import Any
 
 import pytest
@@ -99,6 +101,18 @@ def test_what_the_database_will_never_take_is_refused(postgres_url: str) -> None
     judged = PostgresSink(url=postgres_url).judge(writer, raised.value)
 
     assert isinstance(judged, Refused)
+    writer.close()
+
+
+def test_what_is_too_large_for_the_server_is_refused_and_not_waited_for(postgres_url: str) -> None:
+    writer = PostgresWriter(postgres_url)
+    migrate(writer)
+    name = "".join(Random(1).choices(ascii_letters, k=20_000))
+
+    with pytest.raises(Exception, match="maximum") as caught:
+        writer.insert("store_facts (name, value)", [(name, "1")])
+
+    assert isinstance(PostgresSink(url=postgres_url).judge(writer, caught.value), Refused)
     writer.close()
 
 
