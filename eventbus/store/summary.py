@@ -165,7 +165,7 @@ def _spent(
     wishes.add("hour <= ?", _hour(until) if until is not None else None)
     period = {"day": "substr(hour, 1, 10)", "hour": "hour"}.get(by, "''")
     rows = store.rows(
-        f"SELECT {period}, component, sum(cost_nanos), sum(calls + dispatches), sum(unpriced)"
+        f"SELECT {period}, component, sum(cost_nanos), sum(calls), sum(unpriced)"
         f" FROM usage_hourly{wishes.where} GROUP BY 1, 2"
         f" ORDER BY 1, 3 DESC, 2 LIMIT {KINDS_MOST}",
         wishes.values,

@@ -181,7 +181,7 @@ def task_table(items: Sequence[Task]) -> str:
 def _table(items: Sequence[Session]) -> str:
     costs = money(_cost(each) for each in items)
     return table(
-        ("session", "began (UTC)", "lasted", "user", "tool", "calls", "errors", "cost"),
+        ("session", "began (UTC)", "lasted", "user", "tool", "tools", "errors", "cost"),
         [
             (
                 short(each.id),
