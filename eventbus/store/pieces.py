@@ -28,6 +28,8 @@ EXPANSION_FREE = 64 * 1024 * 1024
 """Bytes that may come out of the smallest packed file."""
 HEAD_BYTES = 9
 """Bytes of the shortest packed file; what is shorter only looks like one."""
+TRIED_BYTES = 1_024
+"""Bytes by which is told whether a file that looks packed is."""
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 
 
@@ -55,12 +57,7 @@ class ForeignFile:
         self._fd = _open(self.path, disk)
         self._unpack: _Unpacked | None = None
         try:
-            head = disk.pread(self._fd, HEAD_BYTES, 0)
-            if head.startswith(_GZIP) and len(head) == HEAD_BYTES and head[3] < 0x20:
-                self._unpack = _Unpacked(_new_gzip, zlib.error)
-            elif head.startswith(_ZSTD) and len(head) == HEAD_BYTES:
-                zstd = load_zstd()
-                self._unpack = _Unpacked(zstd.ZstdDecompressor, zstd.ZstdError)
+            self._unpack = _unpacked_if_packed(disk.pread(self._fd, TRIED_BYTES, 0))
         except BaseException:
             self.close()
             raise
@@ -166,6 +163,18 @@ def _cut(piece: bytes) -> list[bytes]:
 # --- packed files ----------------------------------------------------------------------
 
 
+def _unpacked_if_packed(head: bytes) -> "_Unpacked | None":
+    """What unpacks a file that begins so; None where it only looks packed, or does not."""
+    if head.startswith(_GZIP) and len(head) >= HEAD_BYTES and head[3] < 0x20:
+        unpack = _Unpacked(_new_gzip, zlib.error)
+    elif head.startswith(_ZSTD) and len(head) >= HEAD_BYTES:
+        zstd = load_zstd()
+        unpack = _Unpacked(zstd.ZstdDecompressor, zstd.ZstdError)
+    else:
+        return None
+    return unpack if unpack.takes(head) else None
+
+
 def _new_gzip() -> Any:
     return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
@@ -179,6 +188,14 @@ class _Unpacked:
         self._new_frame = new_frame
         self._frame = new_frame()
         self._waiting = b""
+
+    def takes(self, head: bytes) -> bool:
+        """Whether a file that begins so may be one of its kind."""
+        try:
+            self._new_frame().decompress(head, 1)
+        except self.error:
+            return False
+        return True
 
     @property
     def is_whole(self) -> bool:
