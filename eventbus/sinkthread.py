@@ -11,6 +11,8 @@ __all__ = ["SinkThread", "in_parts"]
 
 TURN = 0.0002
 """Seconds of computing after which other threads get a turn."""
+LONGEST_TURN = 0.0005
+"""Seconds of a turn where others take long ones; two such threads would outdo each other."""
 PAUSE = 0.00001
 """Seconds; the shortest that surely lets another thread have the GIL."""
 
@@ -54,13 +56,18 @@ def _settle(future: "Future[Any]", function: Callable[[], Any]) -> None:
         future.set_exception(error)
 
 
-def in_parts(values: list[_T], most: int) -> Iterator[list[_T]]:
+def in_parts(values: list[_T], most: int, *, behind: int = 0) -> Iterator[list[_T]]:
     """A long list part by part, letting other threads run in between.
+
+    One of `behind` values and more comes whole: it is late, and turns cost it a third.
 
     A thread that computes keeps the GIL for as long as five milliseconds at
     a time, and the app's loop would come that much too late. Where the others
     take long turns, so does this one: else it would starve.
     """
+    if behind and len(values) >= behind:
+        yield values
+        return
     turn, began = TURN, time.perf_counter()
     for start in range(0, len(values), most):
         yield values[start : start + most]
@@ -68,4 +75,4 @@ def in_parts(values: list[_T], most: int) -> Iterator[list[_T]]:
         if now - began > turn:
             time.sleep(PAUSE)
             began = time.perf_counter()
-            turn = max(TURN, began - now)
+            turn = min(max(TURN, began - now), LONGEST_TURN)

@@ -20,8 +20,6 @@ _T = TypeVar("_T")
 class StoreSink(Sink):
     """Lands batches in the tables of a store; what opens one and tends it is its subclass's."""
 
-    linger = 0.05
-
     def __init__(self) -> None:
         self._home = Home(None)
         self._thread: SinkThread | None = None

@@ -15,6 +15,7 @@ from eventbus.store import events as table
 from eventbus.store.landing import land
 from eventbus.store.migrations import migrate
 from eventbus.store.sqlite import SqliteWriter
+from sinks.sqlite import SqliteSink
 
 __all__ = ["by_batches", "by_hand", "whole"]
 
@@ -33,7 +34,7 @@ def by_hand(directory: Path, *, events: int) -> dict[str, float]:
     marks = ", ".join("?" * len(rows[0]))
     statement = f"INSERT INTO {table.COLUMNS} VALUES ({marks})"
     began = perf_counter()
-    for part in _by_thousand(rows):
+    for part in _in_parts(rows, BATCH):
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(statement, part)
         connection.execute("COMMIT")
@@ -53,7 +54,7 @@ def by_batches(directory: Path, *, events: int, is_mixed: bool = False) -> dict[
     lines = [encode(event) for event in made]
     writer = SqliteWriter(_with_tables(directory))
     began = perf_counter()
-    for number, part in enumerate(_by_thousand(lines)):
+    for number, part in enumerate(_in_parts(lines, SqliteSink.batch_most)):
         land(writer, Batch(lines=list(part), cursor={"w": Place("s", number)}), lane="sqlite")
     writer.sync()
     took = perf_counter() - began
@@ -91,9 +92,9 @@ def _lined(events: Sequence[Event]) -> list[table.Lined]:
     return [table.Lined(event, encode(event), event) for event in events]
 
 
-def _by_thousand(things: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(things), BATCH):
-        yield things[start : start + BATCH]
+def _in_parts(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(things), size):
+        yield things[start : start + size]
 
 
 def _with_tables(directory: Path) -> Path:

@@ -4,7 +4,7 @@ Questions and landings are written in the SQL both speak, with `?` for a
 value; an engine says it in its own way.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -66,14 +66,11 @@ class Writer(Reader, Protocol):
     def run(self, statement: str, values: Values = ()) -> int:
         """Run one statement; the rows it changed."""
 
-    def insert(
-        self, into: str, rows: Sequence[Values] | Iterator[Values], *, then: str = ""
-    ) -> int:
+    def insert(self, into: str, rows: Sequence[Values], *, then: str = "") -> int:
         """Insert rows, many a statement; the rows that were inserted or changed.
 
         `into` is `table (column, column)`; `then` what stands behind the
-        values, such as `ON CONFLICT (id) DO NOTHING`. Rows given as an
-        iterator may be made while the ones before them are inserted.
+        values, such as `ON CONFLICT (id) DO NOTHING`.
         """
 
     def transaction(self, *, is_synced: bool = False) -> AbstractContextManager[None]:

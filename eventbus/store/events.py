@@ -1,6 +1,6 @@
 """Table `events`: every event one row, as the flat log has it and with its payload."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -50,8 +50,8 @@ COLUMNS = (
 )
 ONCE = "ON CONFLICT (event_id) DO NOTHING"
 IDS_A_QUESTION = 500
-MANY = 512
-"""Rows from which on it is worth making some while others are inserted."""
+BEHIND = 1_500
+"""Events of a batch that is made in one go: a lane that keeps up has smaller ones."""
 ROWS_A_PART = 16
 """Rows made before the app's loop may have a turn: about a tenth of a millisecond."""
 PAYLOAD_BYTES_MOST = 1024 * 1024
@@ -82,10 +82,12 @@ def land_lines(writer: Writer, lined: Sequence[Lined]) -> Sequence[Lined]:
     return lined
 
 
-def _rows_of(lined: Sequence[Lined]) -> Sequence[Values] | Iterator[Values]:
-    if len(lined) >= MANY:
-        return map(row_of, lined)
-    return [row for part in in_parts(list(lined), ROWS_A_PART) for row in map(row_of, part)]
+def _rows_of(lined: Sequence[Lined]) -> list[Values]:
+    return [
+        row
+        for part in in_parts(list(lined), ROWS_A_PART, behind=BEHIND)
+        for row in map(row_of, part)
+    ]
 
 
 class _Twice(Exception):

@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from eventbus.event import Event, decode, decode_batch
 from eventbus.kinds import is_critical
 from eventbus.sink import Batch
+from eventbus.sinkthread import in_parts
 from eventbus.store.cursors import keep_cursor
 from eventbus.store.engine import Writer
-from eventbus.store.events import Lined, land_lines
+from eventbus.store.events import BEHIND, Lined, land_lines
 from eventbus.store.fitting import fitting
 from eventbus.store.schema import TOPICS
 from eventbus.store.topic import Topic
 
 __all__ = ["land", "tend"]
+
+LINES_A_PART = 128
+"""Lines read back before the app's loop may have a turn."""
 
 
 def land(writer: Writer, batch: Batch, *, lane: str) -> int:
@@ -40,12 +44,19 @@ def tend(writer: Writer) -> None:
 
 
 def _lined(lines: Sequence[bytes]) -> list[Lined]:
-    events = decode_batch(b"\n".join(lines) + b"\n")
-    if len(events) != len(lines):
-        events = [decode(line) for line in lines]
+    events = [
+        event
+        for part in in_parts(list(lines), LINES_A_PART, behind=BEHIND)
+        for event in _read_back(part)
+    ]
     return [
         Lined(event, line, fitting(event, line)) for event, line in zip(events, lines, strict=True)
     ]
+
+
+def _read_back(lines: list[bytes]) -> list[Event]:
+    events = decode_batch(b"\n".join(lines) + b"\n")
+    return events if len(events) == len(lines) else [decode(line) for line in lines]
 
 
 def _sorted_by_topic(lined: Sequence[Lined]) -> list[tuple[Topic, list[Event]]]:

@@ -127,11 +127,7 @@ class PostgresWriter:
     def run(self, statement: str, values: Values = ()) -> int:
         return self._connection.execute(_spelled(statement), _kept(values)).rowcount
 
-    def insert(
-        self, into: str, rows: Sequence[Values] | Iterator[Values], *, then: str = ""
-    ) -> int:
-        if isinstance(rows, Iterator):
-            rows = list(rows)
+    def insert(self, into: str, rows: Sequence[Values], *, then: str = "") -> int:
         changed = 0
         most = min(ROWS_A_STATEMENT, VALUES_A_STATEMENT // len(rows[0])) if rows else 1
         for start in range(0, len(rows), most):

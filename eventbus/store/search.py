@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from time import monotonic
 
 import msgspec
 
@@ -29,6 +30,8 @@ MANY = 200_000
 TRIED_FOR_WORDS = 10_000
 """Events whose words are tried for a page: a quarter of a second."""
 ROWS_A_FILL = 2_000
+FILL_SECONDS = 0.1
+"""How long it is filled between two batches."""
 TAIL_A_READ = 5_000
 TEXT_MOST = 100_000
 """Characters of a message whose words PostgreSQL's index takes: it has a bound of its own."""
@@ -89,7 +92,10 @@ def _indexed_upto(reader: Reader) -> int:
 
 
 def _tend(writer: Writer) -> None:
-    fill_index(writer)
+    """Fill it for a while, and leave the rest for the next time."""
+    until = monotonic() + FILL_SECONDS
+    while fill_index(writer) == ROWS_A_FILL and monotonic() < until:
+        pass
 
 
 TOPIC = Topic(

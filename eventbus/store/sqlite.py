@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
-from eventbus.store.ahead import Ahead
 from eventbus.store.engine import Dialect, Row, Values
 
 __all__ = [
@@ -115,7 +114,6 @@ class SqliteWriter:
         self._connection = _connect(path, mode="rwc", busy_s=BUSY_WRITER_SECONDS)
         self._statements: dict[tuple[str, int, int, str], str] = {}
         self._file = _identity(path)
-        self._ahead = Ahead()
         self._prepare()
 
     def _prepare(self) -> None:
@@ -149,11 +147,7 @@ class SqliteWriter:
     def run(self, statement: str, values: Values = ()) -> int:
         return self._connection.execute(statement, values).rowcount
 
-    def insert(
-        self, into: str, rows: Sequence[Values] | Iterator[Values], *, then: str = ""
-    ) -> int:
-        if isinstance(rows, Iterator):  # made while those before them are inserted
-            return self._ahead.insert(rows, lambda part: self.insert(into, part, then=then))
+    def insert(self, into: str, rows: Sequence[Values], *, then: str = "") -> int:
         changed = 0
         for start in range(0, len(rows), ROWS_A_STATEMENT):
             part = rows[start : start + ROWS_A_STATEMENT]
@@ -234,12 +228,10 @@ class SqliteWriter:
         return _identity(self.path) == self._file
 
     def close(self) -> None:
-        self._ahead.close()
         self._connection.close()
 
     def abandon(self) -> None:
         """Let a damaged database go."""
-        self._ahead.close()
         with suppress(sqlite3.Error):
             self._connection.close()
 
