@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
+from eventbus.cutting import cut_mark, cut_text
 from eventbus.event import HEADER, UNREADABLE, Event, decode, encode
-from eventbus.formats.cutting import cut_mark, cut_text
 
 __all__ = [
     "EVENT_BYTES_MOST",

@@ -31,6 +31,17 @@ def test_importing_eventbus_loads_no_extra() -> None:
     assert sorted(loaded & EXTRAS) == []
 
 
+def test_importing_eventbus_makes_no_form_of_a_line() -> None:
+    """What writes text for people is imported by the sinks that do."""
+    code = "import sys, eventbus; print(*[name for name in sys.modules if '.formats' in name])"
+
+    asked = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert asked.stdout.split() == []
+
+
 @pytest.mark.parametrize("module", ["memory", "null"])
 def test_a_sink_that_writes_no_file_loads_no_file_library(module: str) -> None:
     loaded = modules_after(f"import sinks.{module}")

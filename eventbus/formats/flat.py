@@ -21,10 +21,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from eventbus.cutting import cut_text
 from eventbus.event import HEADER, Event, UnknownEvent
 from eventbus.events.error import ErrorRaised
 from eventbus.events.log import LogLine
-from eventbus.formats.cutting import cut_text
 from eventbus.formats.flat_lines import FlatLine, Unparsed, parse, tokens
 from eventbus.formats.moment import stamp
 from eventbus.formats.record import read_back, to_json

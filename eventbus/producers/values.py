@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from eventbus.cutting import cut_mark
 from eventbus.event import encode_lines
 from eventbus.formats.as_text import as_text
-from eventbus.formats.cutting import cut_mark
 from eventbus.formats.visible import one_line
 from eventbus.poison import cut_texts
 from eventbus.units import size_text

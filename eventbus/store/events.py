@@ -5,11 +5,11 @@ from datetime import datetime
 
 import msgspec
 
+from eventbus.cutting import cut_mark
 from eventbus.event import Event, UnknownEvent
 from eventbus.events.log import LogLine
 from eventbus.events.session import SnapshotSaved
 from eventbus.formats import flat
-from eventbus.formats.cutting import cut_mark
 from eventbus.formats.flat_lines import tokens
 from eventbus.formats.record import to_json
 from eventbus.sinkthread import in_parts
