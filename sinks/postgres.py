@@ -25,7 +25,7 @@ class PostgresSink(StoreSink):
     """
 
     Settings = PostgresSettings
-    batch_most = 2_000
+    batch_most = 4_000
 
     def __init__(self, settings: PostgresSettings | None = None, /, **named: object) -> None:
         super().__init__()

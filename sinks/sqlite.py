@@ -47,7 +47,7 @@ class SqliteSink(StoreSink):
     """
 
     Settings = SqliteSettings
-    batch_most = 2_000
+    batch_most = 4_000
 
     def __init__(self, settings: SqliteSettings | None = None, /, **named: object) -> None:
         super().__init__()

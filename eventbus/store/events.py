@@ -50,7 +50,7 @@ COLUMNS = (
 )
 ONCE = "ON CONFLICT (event_id) DO NOTHING"
 IDS_A_QUESTION = 500
-BEHIND = 1_500
+BEHIND = 4_000
 """Events of a batch that is made in one go: a lane that keeps up has smaller ones."""
 ROWS_A_PART = 16
 """Rows made before the app's loop may have a turn: about a tenth of a millisecond."""

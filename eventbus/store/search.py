@@ -29,8 +29,8 @@ MANY = 200_000
 """Up to so many are put in order where trying the newest has not filled the page."""
 TRIED_FOR_WORDS = 10_000
 """Events whose words are tried for a page: a quarter of a second."""
-ROWS_A_FILL = 2_000
-FILL_SECONDS = 0.1
+ROWS_A_FILL = 500
+FILL_SECONDS = 0.05
 """How long it is filled between two batches."""
 TAIL_A_READ = 5_000
 TEXT_MOST = 100_000
