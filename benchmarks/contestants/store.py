@@ -67,7 +67,7 @@ def asked(directory: Path, *, events: int) -> dict[str, float]:
             "rare_s": _middle(lambda: search(store, RARE)),
             "common_s": _middle(lambda: search(store, "report")),
             "page_s": _middle(lambda: timeline(store, "session-7", limit=50)),
-            "traces_s": _middle(lambda: traces(store, chat_id="chat-7", limit=50)),
+            "traces_s": _middle(lambda: traces(store, chat_id="chat-7", limit=20)),
             "newest_s": _middle(lambda: search(store, session="session-7", limit=50)),
         }
 
