@@ -63,7 +63,7 @@ def in_parts(values: list[_T], most: int, *, behind: int = 0) -> Iterator[list[_
 
     A thread that computes keeps the GIL for as long as five milliseconds at
     a time, and the app's loop would come that much too late. Where the others
-    take long turns, so does this one: else it would starve.
+    take long turns, so does this one, within bounds: else it would starve.
     """
     if behind and len(values) >= behind:
         yield values
