@@ -325,6 +325,18 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _connect(path: Path, *, mode: str, busy_s: float) -> sqlite3.Connection:
+    try:
+        return _connect_once(path, mode=mode, busy_s=busy_s)
+    except sqlite3.OperationalError as error:
+        if mode != "ro" or _code(error) != sqlite3.SQLITE_READONLY:
+            raise
+    # A writer was killed half-way, and who only reads may not take it back.
+    with suppress(sqlite3.Error):
+        _connect_once(path, mode="rw", busy_s=busy_s).close()
+    return _connect_once(path, mode=mode, busy_s=busy_s)
+
+
+def _connect_once(path: Path, *, mode: str, busy_s: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",
         uri=True,
