@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ WARM = 5
 """The first of every so many are not looked at: caches fill, modules are loaded."""
 BLOCKS_MOST = 2_000 if ROTATIONS <= 100 else 10_000
 """Blocks that may come and go between two looks: caches of the interpreter's that fill up."""
+LOOKS_MOST = 50
 PAGES_MOST = 8 * 1024 * 1024
 """Bytes of memory in use that may come and go between two looks."""
 
@@ -55,6 +57,19 @@ def held() -> Held:
         blocks=sys.getallocatedblocks(),
         pages=int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
     )
+
+
+def held_at_rest() -> Held:
+    """The same once it stays so: a lane that reads back has a file open until it is through."""
+    looks = [held()]
+    while len(looks) < LOOKS_MOST and not _is_steady(looks[-4:]):
+        time.sleep(0.1)
+        looks.append(held())
+    return looks[-1]
+
+
+def _is_steady(looks: list[Held]) -> bool:
+    return len(looks) == 4 and len({len(each.descriptors) for each in looks}) == 1
 
 
 def descriptors() -> Iterator[str]:
@@ -105,7 +120,7 @@ def test_rotations_and_events_leave_nothing_behind(ram: Path, record_property: F
     with EventBus(ram, sinks=[log, MemorySink(capacity=100)], journal=keeping) as bus:
         for turn in range(ROTATIONS):
             if turn == ROTATIONS // WARM:
-                before = held()
+                before = held_at_rest()
             for number in range(EVENTS_EACH):
                 bus.emit_nowait(LetterSent(n=number))
             assert bus.flush_now(until="synced", timeout=60).reached
