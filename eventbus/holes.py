@@ -56,5 +56,13 @@ class Holes:
             self.lost += max(0, records - 1)
 
     def _was_pruned(self, last: str, after: Segment) -> bool:
+        """Pruning goes from the oldest on, and may be on its way while a lane reads."""
         pruned = pruned_up_to(self._journal.parent, self._disk).get(self._writer, "")
-        return last <= pruned < after.name
+        return last <= pruned and (pruned <= after.name or self._is_gone(after))
+
+    def _is_gone(self, segment: Segment) -> bool:
+        try:
+            self._disk.stat(segment.path)
+        except FileNotFoundError:
+            return True
+        return False

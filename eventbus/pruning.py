@@ -185,30 +185,27 @@ def _only_closing_left(segment: Segment, place: Place) -> bool:
 def _delete(state: Path, chosen: _Chosen, disk: Disk) -> list[GapLeft]:
     cursors = _cursors(state, disk)
     gaps: list[GapLeft] = []
-    _note_pruned(state, chosen, disk)
-    for segment, behind in chosen.items():
-        places = [(lane, cursors.get(lane, {}).get(segment.writer)) for lane in behind]
+    there = segments_by_writer(segments_in(state / "journal", disk)) if chosen else {}
+    noted = {w: name for w, name in pruned_up_to(state, disk).items() if w in there}
+    for segment in sorted(chosen):
+        places = [(lane, cursors.get(lane, {}).get(segment.writer)) for lane in chosen[segment]]
+        noted[segment.writer] = max(segment.name, noted.get(segment.writer, ""))
+        _note_pruned(state, noted, disk)
         with suppress(OSError):  # one that cannot be deleted keeps no other from it
             gaps += _delete_one(segment, places, disk)
     return gaps
 
 
 def pruned_up_to(state: Path, disk: Disk) -> dict[str, str]:
-    """The latest segment that pruning took of each writer; it told the lanes behind."""
+    """The latest segment of each writer that pruning came to; it told the lanes behind."""
     try:
         return msgspec.json.decode(disk.read(state / "run" / "pruned.json"), type=dict[str, str])
     except (OSError, *UNREADABLE):
         return {}
 
 
-def _note_pruned(state: Path, chosen: _Chosen, disk: Disk) -> None:
-    """Before they go, so that no lane finds a hole that seems to be nobody's."""
-    if not chosen:
-        return
-    there = segments_by_writer(segments_in(state / "journal", disk))
-    noted = {w: name for w, name in pruned_up_to(state, disk).items() if w in there}
-    for segment in chosen:
-        noted[segment.writer] = max(segment.name, noted.get(segment.writer, ""))
+def _note_pruned(state: Path, noted: dict[str, str], disk: Disk) -> None:
+    """Before the next one goes, so that no lane finds a hole that seems to be nobody's."""
     with suppress(OSError):  # then a lane tells of it as well
         disk.replace(state / "run" / "pruned.json", msgspec.json.encode(noted))
 

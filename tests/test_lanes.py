@@ -247,6 +247,11 @@ def test_its_cursor_forgets_writers_nothing_is_left_of(state: Path, log: Path, u
     assert tallied(log) == list(range(30))
 
 
+def nobody_prunes(state: Path) -> bool:
+    with (state / "run" / "prune.lock").open("rb") as lock:
+        return SYSTEM_DISK.lock(lock.fileno())
+
+
 @pytest.mark.usefixtures("plugins")
 def test_what_pruning_took_from_it_is_told_once_and_by_events(state: Path, log: Path) -> None:
     small = JournalSettings(segment_bytes=1_000)
@@ -263,6 +268,8 @@ def test_what_pruning_took_from_it_is_told_once_and_by_events(state: Path, log: 
         other.flush_now(until="synced", timeout=PATIENCE)
         # The writer prunes behind the flush: a lane that came before it would miss nothing.
         assert eventually(lambda: len([path for path in held if not path.exists()]) > 4)
+        other.use_journal_settings(small)
+        assert eventually(lambda: nobody_prunes(state))
         with EventBus(state, sinks=[tally(log)]) as bus:
             assert eventually(lambda: 109 in tallied(log))
             assert bus.writer_id != other.writer_id

@@ -1,15 +1,17 @@
 """Which segments of the journal go, and which stay."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from eventbus import Event, EventBus, read_journal
+from eventbus import Event, EventBus, JournalSettings, read_journal
 from eventbus.clock import SYSTEM_CLOCK, Clock
-from eventbus.disk import SYSTEM_DISK
+from eventbus.disk import SYSTEM_DISK, Disk
+from eventbus.followed import FollowedWriter
 from eventbus.pruning import prune_journal
 from eventbus.segment import segments_in
 from eventbus.sink import Place
@@ -165,6 +167,45 @@ def test_a_clock_that_runs_on_after_its_jump_is_believed_again(tmp_path: Path) -
     prune(tmp_path, clock=Later(3651.1))
 
     assert not segment.exists()
+
+
+class Overseen(Disk):
+    """Has somebody look each time after it has deleted a segment."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self.look = look
+
+    def unlink(self, path: Path) -> None:
+        super().unlink(path)
+        self.look()
+
+
+@pytest.mark.parametrize("list_is", ["fresh", "as it was"])
+def test_a_lane_that_reads_while_it_prunes_is_told_once(tmp_path: Path, list_is: str) -> None:
+    with EventBus(tmp_path, journal=JournalSettings(segment_bytes=300)) as bus:
+        for number in range(30):
+            bus.emit_nowait(Numbered(number=number))
+            bus.flush_now(until="synced")
+    before = segments_in(tmp_path / "journal")
+    writer, read = before[0].writer, Place(before[0].name, before[0].path.stat().st_size)
+    keep_cursor(tmp_path, "slow", {writer: read})
+    untold = []
+
+    def look() -> None:
+        lane = FollowedWriter(writer, read, tmp_path / "journal", SYSTEM_DISK, pruning_tells=True)
+        lane.segments = before if list_is == "as it was" else segments_in(tmp_path / "journal")
+        while lane.next() is not None:
+            pass
+        lane.close()
+        untold.append(lane.holes.take())
+
+    gaps = prune_journal(
+        tmp_path, keep_days=0, keep_bytes=1_000, clock=SYSTEM_CLOCK, disk=Overseen(look)
+    )
+
+    assert len(untold) > 5
+    assert set(untold) == {(0, 0)}
+    assert sum(gap.count for gap in gaps) > 10
 
 
 def test_opening_prunes(tmp_path: Path) -> None:
