@@ -30,6 +30,7 @@ from eventbus.sources import (
     value_of,
 )
 from eventbus.units import read_part, without_password
+from eventbus.watching.settings import WatchSettings, check_watch
 
 __all__ = ["DEFAULT_LANES", "Settings", "check_sinks", "effective", "load_settings"]
 
@@ -69,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `[sinks.NAME]` says, by lane."""
     journal: JournalSettings = JournalSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    watch: WatchSettings = WatchSettings()
+    """What is watched; its roots are absolute."""
     cost_limits: CostLimits = CostLimits()
     """What may be spent, as `[cost_limits]` and the file it names say."""
     prices: dict[str, OwnPrice] = {}
@@ -125,6 +128,7 @@ def _known_paths() -> Iterator[tuple[str, ...]]:
     for topic, struct in (
         ("journal", JournalSettings),
         ("heartbeat", HeartbeatSettings),
+        ("watch", WatchSettings),
         ("cost_limits", Limit),
     ):
         yield from ((topic, field.name) for field in msgspec.structs.fields(struct))
@@ -143,6 +147,7 @@ def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[s
         "sinks",
         "journal",
         "heartbeat",
+        "watch",
         "cost_limits",
         "prices",
     )
@@ -161,6 +166,7 @@ def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[s
         sinks={name: sink for name, (sink, _) in sinks.items()},
         journal=fill(JournalSettings, table_in(table, "journal"), "journal"),
         heartbeat=_heartbeat(table_in(table, "heartbeat")),
+        watch=_watch(table_in(table, "watch"), here, file),
         cost_limits=_cost_limits(table_in(table, "cost_limits"), here, file),
         prices=_prices(table_in(table, "prices")),
         disabled=_is_true(table.get("disabled")),
@@ -277,6 +283,13 @@ def _job(table: Table, name: str) -> JobSettings:
     return fill(JobSettings, table, f"heartbeat.jobs.{name}")
 
 
+def _watch(table: Table, here: Path, file: Path | None) -> WatchSettings:
+    settings = fill(WatchSettings, table, "watch")
+    beside = _beside(table["roots"], here, file) if settings.roots else here
+    roots = (beside / Path(root).expanduser() for root in settings.roots or (".",))
+    return check_watch(msgspec.structs.replace(settings, roots=tuple(map(str, roots))))
+
+
 def _cost_limits(table: Table, here: Path, file: Path | None) -> CostLimits:
     """The limits of the file that is named, with what is said beside it over them."""
     path = "cost_limits"
@@ -307,10 +320,14 @@ def _cost_limits(table: Table, here: Path, file: Path | None) -> CostLimits:
 def _path_of(said: "Said | Table", path: str, here: Path, file: Path | None) -> Path:
     """A path from where it was said: the file's directory, or the working one."""
     written = value_of(said, str, path)
+    return _beside(said, here, file) / Path(written).expanduser()
+
+
+def _beside(said: "Said | Table", here: Path, file: Path | None) -> Path:
+    """Where a path that was said starts from."""
     assert isinstance(said, Said)
     from_file = file is not None and said.origin.startswith(file.name)
-    beside = file.parent if from_file and file is not None else here
-    return beside / Path(written).expanduser()
+    return file.parent if from_file and file is not None else here
 
 
 def _prices(table: Table) -> dict[str, OwnPrice]:
@@ -376,6 +393,7 @@ def effective(settings: Settings) -> Iterator[Effective]:
         "disabled": settings.disabled,
         "journal": msgspec.to_builtins(settings.journal),
         "heartbeat": msgspec.to_builtins(settings.heartbeat),
+        "watch": msgspec.to_builtins(settings.watch),
         "cost_limits": msgspec.to_builtins(settings.cost_limits),
         "prices": {name: _without_none(price) for name, price in settings.prices.items()},
         "sinks": {name: _said_of(sink) for name, sink in settings.sinks.items()},

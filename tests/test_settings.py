@@ -93,6 +93,25 @@ def test_each_value_remembers_where_it_came_from(tmp_path: Path) -> None:
     }
 
 
+def test_the_working_directory_is_watched_unless_roots_are_said(tmp_path: Path) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    (tmp_path / "eventbus.toml").write_text("")
+
+    assert load(below).watch.roots == (str(below),)
+
+
+def test_roots_start_from_whoever_said_them(tmp_path: Path) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    (tmp_path / "eventbus.toml").write_text('[watch]\nroots = ["src", "/srv"]')
+
+    from_file, from_variable = load(below), load(below, EVENTBUS_WATCH_ROOTS="a, b")
+
+    assert from_file.watch.roots == (str(tmp_path / "src"), "/srv")
+    assert from_variable.watch.roots == (str(below / "a"), str(below / "b"))
+
+
 def test_a_file_named_by_a_variable_is_read(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text('state = "o"')
 
@@ -185,6 +204,9 @@ def test_sizes_and_durations_are_read_as_people_write_them(tmp_path: Path) -> No
             '[sinks.audit]\nkinds = ["to*"]',
             r"sinks.audit.kinds: cannot filter by 'to\*'; allowed are",
         ),
+        ('[watch]\nignore = ["!"]', "watch.ignore cannot hold '!'; a pattern is a line as in"),
+        ("[watch]\nhash_bytes = -1", r"watch.hash_bytes cannot be -1"),
+        ("[watch]\nroots = 3", r"watch.roots cannot be 3 \(eventbus.toml:2\)"),
         ("[heartbeat.jobs.a]\nevery = 5", "heartbeat: job 'a' cannot run None; write run = 'pack"),
         ('[heartbeat.jobs.stats]\ncron = "* *"', r"heartbeat: not a cron line: '\* \*'"),
         ('[heartbeat]\ndisk_least = "half"', "heartbeat: not a size: 'half'"),

@@ -1,14 +1,15 @@
 """A change to a file as the watcher found it, and who is held to have made it."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 from eventbus.scope import Scope
 
-__all__ = ["NOBODY", "Actor", "Change", "Op"]
+__all__ = ["NOBODY", "Actor", "Attribution", "Change", "Keep", "Op"]
 
 Op = Literal["write", "delete", "mkdir"]
 
@@ -59,3 +60,24 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 
 NOBODY = Actor()
 """Of a change that no open tool call can have made."""
+
+
+class Attribution(Protocol):
+    """Who is asked which tool call made a change."""
+
+    async def catch_up(self, noticed: datetime) -> None:
+        """Return once all is known that began or ended before that moment.
+
+        Awaited on asyncio in the watcher's own thread, before `actor_of` is
+        asked there about the changes noticed until then.
+        """
+
+    def actor_of(self, change: Change) -> Actor:
+        """Who is held to have made it; `NOBODY` when no open call can have."""
+
+
+Keep = Callable[[Change], str | None]
+"""Keeps what a change left behind; the hash it is kept under, or None.
+
+Called in the watcher's own thread, before the change is told.
+"""
