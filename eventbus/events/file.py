@@ -1,5 +1,7 @@
 """Changes to files under a watched root: file:*."""
 
+from msgspec import UNSET, UnsetType
+
 from eventbus.event import Event
 
 __all__ = ["DirectoryMade", "FileDeleted", "FileWritten"]
@@ -13,7 +15,7 @@ class FileWritten(Event, tag="file:write"):
     size_bytes: int | None = None
     """None: it was gone before it could be asked."""
     actor: str | None = None
-    """The tool that wrote it; None: unknown."""
+    """The tool that wrote it, `ambiguous` where it may be several; None: unknown."""
     agent_name: str | None = None
     """None: unknown."""
     trace: str | None = None
@@ -24,6 +26,10 @@ class FileWritten(Event, tag="file:write"):
     """Of its content, with the algorithm before a colon; None: not asked for."""
     moved_from: str | None = None
     """The path it had before, if it was moved."""
+    pid: int | UnsetType = UNSET
+    """The process that did it, where the kernel says so."""
+    command: str | UnsetType = UNSET
+    """What that process was called."""
 
 
 class FileDeleted(Event, tag="file:delete"):
@@ -40,6 +46,10 @@ class FileDeleted(Event, tag="file:delete"):
     """Of its content when last seen."""
     moved_to: str | None = None
     """The path it has now, if it was moved."""
+    pid: int | UnsetType = UNSET
+    """The process that did it, where the kernel says so."""
+    command: str | UnsetType = UNSET
+    """What that process was called."""
 
 
 class DirectoryMade(Event, tag="file:mkdir"):
@@ -50,3 +60,7 @@ class DirectoryMade(Event, tag="file:mkdir"):
     agent_name: str | None = None
     trace: str | None = None
     candidates: tuple[str, ...] = ()
+    pid: int | UnsetType = UNSET
+    """The process that did it, where the kernel says so."""
+    command: str | UnsetType = UNSET
+    """What that process was called."""

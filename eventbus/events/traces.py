@@ -21,6 +21,8 @@ class ToolStarted(Event, tag="tool:start"):
     message_id: str | None = None
     turn: int | None = None
     """None: the scope's turn."""
+    cwd: str | UnsetType = UNSET
+    """The directory it works in, where that was said."""
 
 
 class ToolFinished(Event, tag="tool:finish"):

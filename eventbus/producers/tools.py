@@ -1,10 +1,13 @@
 """Tool calls around the agent's own code: `with tool(...)`, `async with tool(...)`, `@tool`."""
 
+import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from operator import index
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
+
+from msgspec import UNSET, UnsetType
 
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.event import Event, new_id
@@ -40,6 +43,7 @@ def tool(
     input: Any = None,
     *,
     message_id: str | None = None,
+    cwd: str | os.PathLike[str] | None = None,
     keep_bytes: int = KEPT_BYTES,
     bus: Bus | None = None,
     clock: Clock = SYSTEM_CLOCK,
@@ -51,6 +55,7 @@ def tool(
     input: Any = None,
     *,
     message_id: str | None = None,
+    cwd: str | os.PathLike[str] | None = None,
     keep_bytes: int = KEPT_BYTES,
     bus: Bus | None = None,
     clock: Clock = SYSTEM_CLOCK,
@@ -59,11 +64,14 @@ def tool(
 
     However it ends, the trace is finished. What is longer than `keep_bytes`
     as JSON is cut, of input and output each; its length and digest are kept.
+    `cwd` is the directory it works in, by default the process's own: changes
+    to files there are held to be its doing.
     """
     call = ToolCall(
         None if is_function(name) else text_if_said(name),
         input,
         message_id=message_id,
+        cwd=cwd,
         keep_bytes=keep_bytes,
         bus=bus,
         clock=clock,
@@ -80,6 +88,7 @@ class ToolCall:
         "_bus",
         "_cache",
         "_clock",
+        "_cwd",
         "_finish",
         "_input",
         "_is_over",
@@ -102,6 +111,7 @@ class ToolCall:
         input: Any = None,
         *,
         message_id: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         keep_bytes: int = KEPT_BYTES,
         bus: Bus | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -111,6 +121,7 @@ class ToolCall:
         """What its start and its finish share; None until it begins."""
         self._input = input
         self._message_id = text_if_said(message_id)
+        self._cwd = cwd
         self._outer: ToolCall | None = None
         self._before: str | None = None
         self._keep_bytes = keep_bytes
@@ -176,6 +187,7 @@ class ToolCall:
             name=name,
             input=self._kept_input,
             message_id=self._message_id,
+            cwd=_directory(self._cwd),
         )
 
     def __exit__(
@@ -288,6 +300,7 @@ class ToolCall:
                 name,
                 arguments(args, kwargs),
                 message_id=self._message_id,
+                cwd=self._cwd,
                 keep_bytes=self._keep_bytes,
                 bus=self._bus,
                 clock=self._clock,
@@ -295,6 +308,15 @@ class ToolCall:
 
         decorated: F = called_in(function, begin)
         return decorated
+
+
+def _directory(said: str | os.PathLike[str] | None) -> str | UnsetType:
+    """The directory a call works in; one that is gone, or no path, is not said."""
+    try:
+        here = os.getcwd()
+        return here if said is None else os.path.join(here, os.fsdecode(said))
+    except (OSError, TypeError, ValueError):
+        return UNSET
 
 
 def _sum(before: int | None, more: int | None) -> int | None:

@@ -465,6 +465,18 @@ FURTHER: dict[str, Event] = {
     "with what forges": ToolStarted(
         trace="t session_id=x", name='["', input={"q": "a session_id=b\n\x1b[2J"}, message_id='"]'
     ),
+    "in a directory": ToolStarted(trace=TRACE, name="shell", cwd="/srv/project"),
+    "by a process": FileWritten(
+        path="src/b.py",
+        size_bytes=2048,
+        actor="ambiguous",
+        agent_name="scout",
+        candidates=("t-1", "t-2"),
+        pid=4711,
+        command="python -m build",
+    ),
+    "deleted by a process": FileDeleted(path="src/b.py", pid=4711, command="rm"),
+    "made by a process": DirectoryMade(path="src", pid=4711, command="mkdir"),
 }
 
 

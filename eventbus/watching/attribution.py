@@ -1,0 +1,146 @@
+"""Who is held to have made a change: rules over phases and moments, and nothing else.
+
+A phase that names the path wins over one that names a directory above it or a
+pattern it fits, and that over one that merely works in a directory above. Of
+two that are one inside the other the inner wins. With none the change is
+nobody's; with two that nothing tells apart it is ambiguous, and both are named.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from eventbus.watching.change import NOBODY, Actor, Change
+from eventbus.watching.phases import Phase, Phases
+
+__all__ = ["AMBIGUOUS", "Span", "actor_of", "span_of"]
+
+AMBIGUOUS = "ambiguous"
+"""The actor where it may have been one of several."""
+TICK = timedelta(milliseconds=10)
+"""How far a file's time may lag: the kernel's clock for it steps at 100 Hz at the slowest."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_READS = frozenset({"cat", "find", "get", "glob", "grep", "list", "ls", "read", "search", "view"})
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """When a change was made, as closely as can be told."""
+
+    earliest: datetime
+    latest: datetime
+    named_from: datetime
+    """From when on a phase that names the path may have made it: what says the time may be
+    another change near by, and a name is stronger than that."""
+
+
+def span_of(change: Change, *, grace: timedelta, stamped: datetime | None = None) -> Span:
+    """When a change was made.
+
+    `stamped` is what the kernel says: when the file, or for one that is gone
+    the directory it was in, changed last. What the file says of itself counts
+    within the grace only, because anybody can set it.
+    """
+    late = change.noticed - grace
+    said = change.changed
+    if said is not None and late <= said <= change.noticed + TICK:
+        return Span(earliest=said, latest=said + TICK, named_from=said)
+    if stamped is None or stamped > change.noticed + TICK:
+        return Span(earliest=late, latest=change.noticed, named_from=late)
+    named_from = min(late, stamped) if change.op == "delete" else stamped
+    return Span(earliest=stamped, latest=stamped + TICK, named_from=named_from)
+
+
+def actor_of(change: Change, phases: Phases, span: Span) -> Actor:
+    """Who made a change, of the phases that were open then."""
+    ranked = [
+        (rank, phase)
+        for phase in phases.between(min(span.named_from, span.earliest), span.latest)
+        if (rank := _rank(change, phase)) and (_is_named(rank) or phase.overlaps(*_exact(span)))
+    ]
+    best = max((rank for rank, _ in ranked), default=None)
+    likely = _innermost([phase for rank, phase in ranked if rank == best], phases)
+    if not likely:
+        return NOBODY
+    if len({phase.trace or phase.id for phase in likely}) > 1:
+        return _one_of(likely)
+    return _this(likely[0])
+
+
+def _exact(span: Span) -> tuple[datetime, datetime]:
+    return span.earliest, span.latest
+
+
+# --- how closely a phase is bound to a change ------------------------------------------
+
+Rank = tuple[int, bool]
+"""How closely, and whether the tool may write as far as its name says."""
+NAMED, AROUND, WORKS = 3, 2, 1
+
+
+def _rank(change: Change, phase: Phase) -> Rank | None:
+    """How closely a phase is bound to a change; None: not at all."""
+    ends = [change.where, *_other_end(change)]
+    if any(phase.named.names(end, change.root) for end in ends):
+        return (NAMED, _may_write(phase))
+    if any(phase.named.names_around(end, change.root) for end in ends):
+        return (AROUND, _may_write(phase))
+    if _works_above(change, phase) or phase.named.names_above(change.root):
+        return (WORKS, _may_write(phase))
+    return None
+
+
+def _is_named(rank: Rank) -> bool:
+    return rank[0] >= AROUND
+
+
+def _other_end(change: Change) -> Iterable[Path]:
+    """Where a file that was moved came from, or went to."""
+    return [change.root / path for path in (change.moved_from, change.moved_to) if path is not None]
+
+
+def _works_above(change: Change, phase: Phase) -> bool:
+    return phase.cwd is not None and Path(phase.cwd) in change.where.parents
+
+
+def _may_write(phase: Phase) -> bool:
+    words = _WORD.findall(phase.name)
+    return not words or words[0].lower() not in _READS
+
+
+def _innermost(likely: list[Phase], phases: Phases) -> list[Phase]:
+    """Without those that others of them came of."""
+    outer = {around.id for phase in likely for around in phases.around(phase)}
+    return [phase for phase in likely if phase.id not in outer]
+
+
+# --- as an actor -----------------------------------------------------------------------
+
+
+def _this(phase: Phase) -> Actor:
+    return Actor(
+        actor=phase.name,
+        agent_name=_agent(phase),
+        trace=phase.trace,
+        scope=phase.scope,
+        cause=phase.id,
+    )
+
+
+def _one_of(likely: Sequence[Phase]) -> Actor:
+    """What they share is known all the same."""
+    agents = {_agent(phase) for phase in likely}
+    scopes = {phase.scope for phase in likely}
+    return Actor(
+        actor=AMBIGUOUS,
+        agent_name=agents.pop() if len(agents) == 1 else AMBIGUOUS,
+        candidates=tuple(dict.fromkeys(phase.trace or phase.id for phase in likely)),
+        scope=scopes.pop() if len(scopes) == 1 else NOBODY.scope,
+    )
+
+
+def _agent(phase: Phase) -> str | None:
+    return phase.scope.agent or phase.scope.component
