@@ -26,9 +26,9 @@ class FileWritten(Event, tag="file:write"):
     """Of its content, with the algorithm before a colon; None: not asked for."""
     moved_from: str | None = None
     """The path it had before, if it was moved."""
-    pid: int | UnsetType = UNSET
+    pid: int | UnsetType | None = UNSET
     """The process that did it, where the kernel says so."""
-    command: str | UnsetType = UNSET
+    command: str | UnsetType | None = UNSET
     """What that process was called."""
 
 
@@ -46,9 +46,9 @@ class FileDeleted(Event, tag="file:delete"):
     """Of its content when last seen."""
     moved_to: str | None = None
     """The path it has now, if it was moved."""
-    pid: int | UnsetType = UNSET
+    pid: int | UnsetType | None = UNSET
     """The process that did it, where the kernel says so."""
-    command: str | UnsetType = UNSET
+    command: str | UnsetType | None = UNSET
     """What that process was called."""
 
 
@@ -60,7 +60,7 @@ class DirectoryMade(Event, tag="file:mkdir"):
     agent_name: str | None = None
     trace: str | None = None
     candidates: tuple[str, ...] = ()
-    pid: int | UnsetType = UNSET
+    pid: int | UnsetType | None = UNSET
     """The process that did it, where the kernel says so."""
-    command: str | UnsetType = UNSET
+    command: str | UnsetType | None = UNSET
     """What that process was called."""

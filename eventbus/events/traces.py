@@ -21,7 +21,7 @@ class ToolStarted(Event, tag="tool:start"):
     message_id: str | None = None
     turn: int | None = None
     """None: the scope's turn."""
-    cwd: str | UnsetType = UNSET
+    cwd: str | UnsetType | None = UNSET
     """The directory it works in, where that was said."""
 
 

@@ -19,6 +19,7 @@ from eventbus.store.topic import NAME_BYTES_MOST, PATH_BYTES_MOST, cut_name
 __all__ = ["fitting", "id_in_store"]
 
 NAMES = {
+    "actor": NAME_BYTES_MOST,
     "agent": NAME_BYTES_MOST,
     "channel": NAME_BYTES_MOST,
     "chat": NAME_BYTES_MOST,

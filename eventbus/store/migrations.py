@@ -7,6 +7,7 @@ import msgspec
 from eventbus.clock import utc_now
 from eventbus.errors import StoreUnusable
 from eventbus.formats.moment import stamp
+from eventbus.store.changes import WHO_WROTE
 from eventbus.store.engine import Reader, Writer
 from eventbus.store.schema import TOPICS
 
@@ -28,7 +29,15 @@ def _first_tables(writer: Writer) -> None:
             writer.run(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration("the tables of 0.1", _first_tables),)
+def _who_wrote(writer: Writer) -> None:
+    for statement in WHO_WROTE:
+        writer.run(writer.dialect.spell(statement))
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("the tables of 0.1", _first_tables),
+    Migration("who wrote a file", _who_wrote),
+)
 """In order; a released one never changes, the next is added behind it."""
 
 VERSION = len(MIGRATIONS)

@@ -15,7 +15,14 @@ from eventbus.events import LogLine, SnapshotDiscarded, SnapshotSaved, TaskFinis
 from eventbus.sink import Batch, Place
 from eventbus.store import doctor
 from eventbus.store import search as search_module
-from eventbus.store.changes import file_changes, files_changed, last_change
+from eventbus.store.changes import (
+    changes_of_call,
+    changes_told,
+    file_changes,
+    files_changed,
+    files_told,
+    last_change,
+)
 from eventbus.store.cursors import main_cursor, read_cursor
 from eventbus.store.dispatches import dispatches
 from eventbus.store.engine import Reader, Row, Values, Writer
@@ -237,6 +244,21 @@ WALKS: dict[str, Ask] = {
     "changes of a path": both_ways(file_changes, path="a"),
     "changes of a session": both_ways(file_changes, session_id="s1"),
     "changes of a tool call": both_ways(file_changes, trace="t1"),
+    "changes by an actor": both_ways(file_changes, actor="ambiguous"),
+    "changes by nobody known": both_ways(file_changes, actor="unknown"),
+    "changes in a directory": both_ways(file_changes, below="src"),
+    "changes like a pattern": both_ways(file_changes, like="src/*.py", **MOMENT),
+    "changes told": both_ways(changes_told, **MOMENT),
+    "changes told of a path": both_ways(changes_told, path="a"),
+    "changes told by an actor": both_ways(changes_told, actor="ambiguous", session_id="s1"),
+    "changes told of a tool call": both_ways(changes_told, trace="t1"),
+    "changes told in a directory": both_ways(changes_told, below="src", like="src/*.py"),
+    "changes of a tool call and perhaps": lambda store: changes_of_call(
+        store, traces(store, limit=1).items[0]
+    ),
+    "files told": both_ways(files_told),
+    "files told in a directory": both_ways(files_told, below="src"),
+    "files changed in a directory": both_ways(files_changed, below="src"),
     "last change": lambda store: last_change(store, "a"),
     "files changed": both_ways(files_changed),
     "errors": both_ways(errors, **MOMENT),

@@ -24,6 +24,8 @@ COMMANDS = (
     "sessions",
     "timeline",
     "traces",
+    "blame",
+    "audit",
     "snapshots",
     "rate",
     "ingest",

@@ -38,7 +38,7 @@ PIPE_CLOSED = 141
 CODES = {
     OK: "all went well",
     FINDING: "a finding: altered or missing records, events that were not kept, a file that was"
-    " refused, a limit that is reached; for `search`, that nothing was found",
+    " refused, a limit that is reached; for `search` and `blame`, that nothing was found",
     TORN: "`verify` found nothing but the torn end of a writer that died",
     WRONG_USE: "wrong use: an option, a setting or a name that is not allowed",
     STATE_UNUSABLE: "the state directory cannot be used, or another process serves it",

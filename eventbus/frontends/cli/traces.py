@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -12,11 +13,13 @@ from eventbus.formats.visible import one_line, visible
 from eventbus.frontends.cli.asking import PAGES_AS_JSON, Wish, asked, page_options, show_pages
 from eventbus.frontends.cli.colours import outcome_cell
 from eventbus.frontends.cli.options import Where, json_option, session_option, where_options
-from eventbus.frontends.cli.tables import Cell, fields, table
+from eventbus.frontends.cli.tables import Cell, columns, fields, table
 from eventbus.frontends.cli.terminal import terminal_width
 from eventbus.frontends.cli.wording import clock, json_text, took
+from eventbus.store.changes import FileChange, changes_of_call
 from eventbus.store.engine import Reader
 from eventbus.store.traces import ToolTrace, open_traces, trace, traces
+from eventbus.units import size_text
 
 __all__ = ["command", "trace_table"]
 
@@ -148,10 +151,11 @@ def _show_one(store: Reader, id: str, *, as_json: bool) -> None:
         raise click.ClickException(
             f"no tool trace {id!r} in the store; 'eventbus traces' lists them"
         )
-    if as_json:
-        click.echo(json_text(found))
-        return
+    files = changes_of_call(store, found)
     said = msgspec.structs.asdict(found)
+    if as_json:
+        click.echo(json_text({**said, "files": files}))
+        return
     long = {name: said.pop(name) for name in ("tool_input", "tool_output", "error")}
     click.echo(fields(said))
     for name, value in long.items():
@@ -159,6 +163,17 @@ def _show_one(store: Reader, id: str, *, as_json: bool) -> None:
             click.echo(f"\n{name.replace('_', ' ')}:")
             for line in _as_text(value).splitlines():
                 click.echo(f"  {visible(line)}")
+
+    if files:
+        click.echo("\nfiles:")
+        for line in columns(map(partial(_as_row, found.id), files)).split("\n"):
+            click.echo(f"  {line}")
+
+
+def _as_row(trace: str, change: FileChange) -> tuple[str, str, str]:
+    size = "" if change.size_bytes is None else size_text(change.size_bytes)
+    whose = "" if change.trace == trace else ", or another call"
+    return change.op, size, visible(f"{change.path}{whose}")
 
 
 def _as_text(value: Any) -> str:
