@@ -14,19 +14,20 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
-
 from eventbus.clock import SYSTEM_CLOCK, Clock, LatestTime
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import StateUnusable
 from eventbus.event import Event, encode
 from eventbus.events.bus import BusEnded, BusOpened, GapLeft, Recovered
 from eventbus.inherit import Taken, inherit
+from eventbus.keeping import JournalSettings
 from eventbus.meddling import change_of, cut_to_what_they_left
 from eventbus.naming import make_segment, sweep
 from eventbus.pruning import prune_journal
+from eventbus.sealing.absent import Seals, Unsealed
 from eventbus.segment import NOWHERE, Move, Segment
 from eventbus.sink import Place
+from eventbus.trialsync import try_a_sync
 
 __all__ = ["Journal", "JournalSettings"]
 
@@ -34,21 +35,6 @@ UNSYNCED_MOST = 32 * 1024 * 1024
 """Bytes kept in memory until they are synced, in case the sync fails."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """What a disk says that may take more by and by; a journal waits for that."""
-
-
-class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the journal is kept."""
-
-    segment_bytes: int = 64 * 1024 * 1024
-    """A segment is closed at this size, or when the UTC day ends."""
-    keep_days: float = 30
-    """Segments older than this are pruned once every lane has passed them; 0: never."""
-    keep_bytes: int | None = None
-    """Above this, the oldest are pruned even if a lane has not passed; None: no bound."""
-    sync_every: float = 1.0
-    """Seconds between syncs."""
-    linger: float = 0.005
-    """Seconds the writer waits for company while traffic is sparse."""
 
 
 class Journal:
@@ -94,6 +80,7 @@ class Journal:
         """True from a sync that failed until one that did not."""
         self._is_named = True
         """False while a power cut could still take the segment's name away."""
+        self._seals: Seals = Unsealed()
         self._started = clock.now()
         self._latest = LatestTime(clock)
         """No event written so far is later; the clock may have gone back since."""
@@ -121,12 +108,17 @@ class Journal:
     def _open(self) -> None:
         self._make_directories()
         sweep(self.directory, self._disk)
+        if self.settings.seal:
+            from eventbus.sealing.sealer import Sealer  # digests, only in a journal that is open
+
+            self._seals = Sealer(self._state, clock=self._clock, disk=self._disk)
         taken, self.mended = inherit(
             self.directory,
             size_below=self.settings.segment_bytes,
             day=self._clock.now().date(),
             disk=self._disk,
         )
+        self._seals.mend(self.directory)
         if taken is None:
             self.writer = _new_name()
             self._begin_segment(previous=None, previous_end=None)
@@ -158,6 +150,7 @@ class Journal:
         self.size = self._synced_size = taken.size
         self.records = self._synced_records = taken.closing.before + 1
         self._latest.is_at_least(taken.closing.ts)
+        self._seals.turn_to(taken.segment.path, start=taken.size, lines=None)
 
     def _begin_segment(
         self,
@@ -189,6 +182,8 @@ class Journal:
         self._synced_size, self._synced_records = 0, before
         self._unsynced = [first, *carried]
         self._spoiled = self._sync_failed = False
+        self._seals.turn_to(made.path, start=0)
+        self._seals.note(self._unsynced)
         return Place(made.name, len(first))
 
     def _opening_line(
@@ -207,7 +202,9 @@ class Journal:
 
     # --- writing -----------------------------------------------------------
 
-    def append(self, blobs: Sequence[bytes], records: int) -> Place:
+    def append(
+        self, blobs: Sequence[bytes], records: int, *, may_be_critical: bool = True
+    ) -> Place:
         """Write whole records; where they begin. Raises with nothing half-written counted."""
         self.make_ready()
         size = sum(map(len, blobs))
@@ -220,6 +217,7 @@ class Journal:
         self.size += size
         self.records += records
         self._latest.now()
+        self._seals.note(blobs, may_be_critical=may_be_critical)
         if self._unsynced is not None:
             self._unsynced += blobs
             if self.size - self._synced_size > UNSYNCED_MOST:
@@ -284,6 +282,7 @@ class Journal:
         self._synced_size = self.size
         self._synced_records = self.records
         self._unsynced = []
+        self._seals.mark()
 
     def _sync_or_move(self) -> None:
         try:
@@ -295,17 +294,8 @@ class Journal:
             self._sync_moved()
 
     def _try_a_sync(self) -> None:
-        """Raise while the disk syncs nothing at all: each try on a segment costs a copy of it."""
-        path = self._state / "run" / f"sync-{self.writer}"
-        fd = self._disk.open(path, os.O_WRONLY | os.O_CREAT)
-        try:
-            self._disk.write_all(fd, b"?")
-            self._disk.sync(fd)
-        finally:
-            with suppress(OSError):
-                self._disk.close(fd)
-            with suppress(OSError):
-                self._disk.unlink(path)
+        """Raise while the disk syncs nothing: each try on a segment costs a copy of it."""
+        try_a_sync(self._state / "run" / f"sync-{self.writer}", self._disk)
 
     def _sync_moved(self) -> None:
         try:
@@ -347,6 +337,7 @@ class Journal:
         old, synced_size, left = self._held, self._synced_size, 0
         change = change_of(self._fd, old, None if self._spoiled else self.size, self._disk)
         if change is None:
+            self._seals.seal_if_due()
             return False
         if change == "grown":
             left = synced_size
@@ -363,6 +354,7 @@ class Journal:
     def _leave_whole(self) -> None:
         """Begin a new segment behind one that holds all of ours, and something else."""
         self._disk.sync(self._fd)
+        self._seals.mark()
         end = self.place
         place = self._begin_segment(previous=self._held, previous_end=None)
         self.moves.append(Move(end, place))
@@ -408,11 +400,13 @@ class Journal:
             )
             self.append([encode(ended) + b"\n"], 1)
             self.sync()
+            self._seals.end("closed")
         finally:
-            self._let_go()
+            self.abandon()
 
     def abandon(self) -> None:
         """Let the segment go as it is; the next one to open repairs it."""
+        self._seals.abandon()
         self._let_go()
 
     def _let_go(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from eventbus.errors import DefinitionError
 from eventbus.event import Event, UnknownEvent
 
-__all__ = ["BOOKKEEPING", "KindFilter", "Kinds", "is_critical"]
+__all__ = ["BOOKKEEPING", "KindFilter", "Kinds", "is_critical", "is_critical_line"]
 
 Kinds = str | type[Event] | Iterable[str | type[Event]] | None
 """How a wish is written: `"*"`, `"topic:*"`, `"*:verb"`, `"topic:verb"`, a class, or several."""
@@ -89,6 +89,20 @@ def is_critical(event_class: type) -> bool:
         )
         _critical[event_class] = answer
     return answer
+
+
+_HEAD = b'{"kind":"'
+_CRITICAL_HEADS = (
+    *(b"%s%s:" % (_HEAD, topic.encode()) for topic in sorted(CRITICAL_TOPICS)),
+    *(b'%s%s"' % (_HEAD, kind.encode()) for kind in sorted(CRITICAL_KINDS)),
+)
+_CRITICAL_LETTERS = frozenset(head[len(_HEAD) : len(_HEAD) + 4] for head in _CRITICAL_HEADS)
+"""How those kinds begin; nearly every other line is told apart by that alone."""
+
+
+def is_critical_line(line: bytes) -> bool:
+    """The same of an event's line."""
+    return line[9:13] in _CRITICAL_LETTERS and line.startswith(_CRITICAL_HEADS)
 
 
 def _is_critical_kind(kind: str) -> bool:

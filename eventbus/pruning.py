@@ -51,9 +51,9 @@ def prune_journal(
             return []
         now = clock.now()  # asked once: it may jump between believing it and going by it
         if not _clock_is_believed(state / "run" / "prune.json", now, disk):
-            return _delete(state, _oldest_beyond(state, keep_bytes, disk), disk)
+            return _delete(state, _oldest_beyond(state, keep_bytes, disk), clock, disk)
         old = _older_than(state, keep_days, now, disk) if keep_days else {}
-        return _delete(state, {**old, **_oldest_beyond(state, keep_bytes, disk)}, disk)
+        return _delete(state, {**old, **_oldest_beyond(state, keep_bytes, disk)}, clock, disk)
     finally:
         disk.close(fd)
 
@@ -182,7 +182,8 @@ def _only_closing_left(segment: Segment, place: Place) -> bool:
     )
 
 
-def _delete(state: Path, chosen: _Chosen, disk: Disk) -> list[GapLeft]:
+def _delete(state: Path, chosen: _Chosen, clock: Clock, disk: Disk) -> list[GapLeft]:
+    chosen = _declare(state, chosen, clock, disk)
     cursors = _cursors(state, disk)
     gaps: list[GapLeft] = []
     there = segments_by_writer(segments_in(state / "journal", disk)) if chosen else {}
@@ -194,6 +195,21 @@ def _delete(state: Path, chosen: _Chosen, disk: Disk) -> list[GapLeft]:
         with suppress(OSError):  # one that cannot be deleted keeps no other from it
             gaps += _delete_one(segment, places, disk)
     return gaps
+
+
+def _declare(state: Path, chosen: _Chosen, clock: Clock, disk: Disk) -> _Chosen:
+    """Say which sealed ones will be gone; what could not be said keeps them for now."""
+    names = set(disk.names(state / "journal")) if chosen else set()
+    sealed = [one for one in sorted(chosen) if f"{one.name}.seals" in names]
+    if not sealed:
+        return chosen
+    from eventbus.sealing.declaring import declare_pruned  # digests, where there are seals
+
+    try:
+        declare_pruned(state, (one.path for one in sealed), clock=clock, disk=disk)
+    except OSError:
+        return {one: behind for one, behind in chosen.items() if one not in sealed}
+    return chosen
 
 
 def pruned_up_to(state: Path, disk: Disk) -> dict[str, str]:
@@ -220,6 +236,8 @@ def _delete_one(
             return []
         gaps = [_gap(lane, segment, place, disk) for lane, place in behind]
         _delete_torn(segment, disk)
+        with suppress(FileNotFoundError):
+            disk.unlink(segment.path.with_name(f"{segment.name}.seals"))
         disk.unlink(segment.path)
         return [gap for gap in gaps if gap.count]
     finally:

@@ -1,5 +1,6 @@
 """Rotated log files: what they are called, which there are, reading across them, what to prune."""
 
+import errno
 import os
 import re
 import stat
@@ -25,6 +26,7 @@ __all__ = [
     "next_number",
     "prunable",
     "read_lines",
+    "unpacked_parts",
 ]
 
 PACKED = ".zst"
@@ -302,6 +304,17 @@ def _parts_of(file: IO[bytes], *, is_packed: bool) -> Iterator[bytes]:
     zstd = load_zstd()
     with suppress(zstd.ZstdError):
         yield from _unpacked(packed, zstd.ZstdDecompressor)
+
+
+def unpacked_parts(path: Path, disk: Disk = SYSTEM_DISK) -> Iterator[bytes]:
+    """What a packed file holds; raises `OSError` where it is damaged."""
+    zstd = load_zstd()
+    with os.fdopen(disk.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+        frame = zstd.ZstdDecompressor
+        try:
+            yield from _unpacked(iter(lambda: file.read(READ_BYTES), b""), frame)
+        except zstd.ZstdError as error:
+            raise OSError(errno.EILSEQ, f"cannot be unpacked: {error}", str(path)) from error
 
 
 def _unpacked(packed: Iterator[bytes], new_frame: Callable[[], Any]) -> Iterator[bytes]:

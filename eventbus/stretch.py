@@ -6,7 +6,7 @@ import msgspec
 
 from eventbus.event import Event, ReadyLine, UnknownEvent, decode, decode_batch, encode_lines
 from eventbus.events.log import LogLine
-from eventbus.kinds import KindFilter
+from eventbus.kinds import KindFilter, is_critical
 from eventbus.poison import encode_each
 from eventbus.sink import Place
 
@@ -17,6 +17,8 @@ _BY_EVENT = (LogLine, ReadyLine, UnknownEvent, msgspec.Raw)
 """What says its kind only one by one."""
 _LINES = (ReadyLine, msgspec.Raw)
 """What was encoded when it was emitted."""
+_BY_LINE = (*_LINES, UnknownEvent)
+"""What only its line says the kind of."""
 
 
 class Stretch:
@@ -122,6 +124,12 @@ class Stretch:
         if self._types is None:
             self._types = set(map(type, self._items if self._items is not None else self.events))
         return self._types
+
+    @property
+    def may_be_critical(self) -> bool:
+        """False when none of its lines is, as far as classes tell."""
+        types = self.types
+        return not types.isdisjoint(_BY_LINE) or any(map(is_critical, types))
 
     def pick(self, wanted: KindFilter, *, skip: int = 0) -> list[int] | None:
         """Which of its records are wanted, by index; None means all of them."""

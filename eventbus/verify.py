@@ -1,4 +1,4 @@
-"""Is the journal whole: whole lines, the counts its records say, every hole declared."""
+"""Is the journal whole: whole lines, the counts its records say, every hole declared, its seals."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,10 @@ import msgspec
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import UNREADABLE
 from eventbus.replay import READ_BYTES, valid_end
+from eventbus.sealing.findings import Checked
+from eventbus.sealing.keys import VerificationKey
+from eventbus.sealing.sealed import read_sealed
+from eventbus.sealing.whole import check_seals
 from eventbus.segment import Segment, segments_by_writer, segments_in
 
 __all__ = ["Finding", "Gap", "Verified", "verify_journal"]
@@ -25,6 +29,8 @@ class Finding(msgspec.Struct, frozen=True):
     line: int | None
     """Counted from 1; None: the segment as a whole."""
     what: str
+    is_missing: bool = False
+    """True when something is gone, rather than changed."""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +51,8 @@ class Verified(msgspec.Struct, kw_only=True):
     bytes: int = 0
     being_written: int = 0
     """Segments whose writer lives; their last line may be on its way."""
+    written: set[str] = set()
+    """Their names."""
     findings: list[Finding] = []
     findings_left_out: int = 0
     torn: list[Finding] = []
@@ -52,14 +60,23 @@ class Verified(msgspec.Struct, kw_only=True):
     cut: list[str] = []
     """Torn ends that were cut before, kept beside the journal."""
     gaps: list[Gap] = []
+    seals: Checked = msgspec.field(default_factory=Checked)
+    """What the seals say, of the journal and of sealed log files."""
 
     @property
     def is_whole(self) -> bool:
-        return not self.findings
+        return not (self.findings or self.seals.altered or self.seals.incomplete)
 
-    def find(self, segment: Segment, line: int | None, what: str) -> None:
+    @property
+    def is_altered(self) -> bool:
+        """True when something is not as it was written."""
+        return bool(self.seals.altered) or any(not one.is_missing for one in self.findings)
+
+    def find(
+        self, segment: Segment, line: int | None, what: str, *, is_missing: bool = False
+    ) -> None:
         if len(self.findings) < FINDINGS_MOST:
-            self.findings.append(Finding(segment.name, line, what))
+            self.findings.append(Finding(segment.name, line, what, is_missing))
         else:
             self.findings_left_out += 1
 
@@ -80,13 +97,26 @@ _read_record = msgspec.json.Decoder(_Record).decode
 _BOOKKEEPING = (b'{"kind":"bus:',)
 
 
-def verify_journal(state: Path, *, disk: Disk = SYSTEM_DISK) -> Verified:
-    """Read every segment of a state directory; nothing is changed."""
+def verify_journal(
+    state: Path, *, key: VerificationKey | None = None, disk: Disk = SYSTEM_DISK
+) -> Verified:
+    """Read every segment of a state directory, and every seal; nothing is changed.
+
+    Without `key` seals are held against each other and the lines alone: who
+    could write the directory may have made them all anew.
+    """
     directory = state / "journal"
+    sealed = read_sealed(state, disk)  # first: what is written meanwhile is no finding
     verified = Verified(cut=sorted(n for n in disk.names(directory) if n.endswith(".torn")))
+    stops: dict[str, int | None] = {}
     for segments in segments_by_writer(segments_in(directory, disk)).values():
         verified.writers += 1
         _Writer(verified, disk).check(segments)
+        stops |= {one.name: valid_end(one, after, disk) for one, after in pairwise(segments)}
+    if sealed.has_any:
+        verified.seals = check_seals(
+            sealed, key=key, stops=stops, written=verified.written, disk=disk
+        )
     return verified
 
 
@@ -136,6 +166,7 @@ class _Writer:
             self._verified.find(segment, None, f"is {stop - offset} bytes shorter than it was")
         if (after is None or rest) and self._is_live(segment):
             self._verified.being_written += 1
+            self._verified.written.add(segment.name)
         elif rest:
             what = f"ends in {len(rest)} bytes of a line that was not finished"
             self._verified.torn.append(Finding(segment.name, None, what))
@@ -168,7 +199,9 @@ class _Writer:
         if record.before is None or record.before < 0:  # closed by somebody who had not counted
             return
         if self._records is not None and record.before != self._records:
-            self._verified.find(segment, number, _miscount(self._records, record.before))
+            is_missing = record.before > self._records and number == 1
+            what = _miscount(self._records, record.before)
+            self._verified.find(segment, number, what, is_missing=is_missing)
         self._records = record.before
 
     def _is_live(self, segment: Segment) -> bool:

@@ -289,7 +289,11 @@ class Writer:
         pause = FIRST_PAUSE
         while True:
             try:
-                place = self.journal.append([stretch.blob for stretch in stretches], records)
+                place = self.journal.append(
+                    [stretch.blob for stretch in stretches],
+                    records,
+                    may_be_critical=any(stretch.may_be_critical for stretch in stretches),
+                )
             except Exception as error:  # noqa: BLE001  counted, told, and tried again
                 self._note_refusal(error)
             else:

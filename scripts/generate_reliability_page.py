@@ -32,7 +32,6 @@ PAGE = ROOT / "docs" / "reliability.md"
 KEPT = ROOT / "docs" / "reliability.json"
 
 LATER = {
-    "R17": "its number is kept free",
     "R21": "what the watcher told of a tree of files equals the tree within 5 s of its last change",
     "R22": "its number is kept free",
 }

@@ -32,6 +32,7 @@ COMMANDS = (
     "export",
     "stats",
     "verify",
+    "seal-key",
     "doctor",
     "backup",
     "restore",
@@ -66,8 +67,12 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+        command: click.Command = import_module(f"{__name__}.{_module(cmd_name)}").command
         return command
+
+
+def _module(cmd_name: str) -> str:
+    return cmd_name.replace("-", "_")
 
 
 @click.command(

@@ -17,18 +17,21 @@ from eventbus.errors import (
 __all__ = [
     "CODES",
     "FINDING",
+    "INCOMPLETE",
     "INTERRUPTED",
     "OK",
     "PIPE_CLOSED",
+    "ROLLED_BACK",
     "STATE_UNUSABLE",
     "TORN",
     "WRONG_USE",
     "explain",
 ]
 
-# 2 and 3 are left for what `verify` will say of sealed segments.
 OK = 0
 FINDING = 1
+INCOMPLETE = 2
+ROLLED_BACK = 3
 TORN = 4
 WRONG_USE = 64
 STATE_UNUSABLE = 74
@@ -39,6 +42,8 @@ CODES = {
     OK: "all went well",
     FINDING: "a finding: altered or missing records, events that were not kept, a file that was"
     " refused, a limit that is reached; for `search` and `blame`, that nothing was found",
+    INCOMPLETE: "`verify` found lines, seals or files gone that nobody declared",
+    ROLLED_BACK: "`verify --anchor`: the state directory is older than the anchor, or another",
     TORN: "`verify` found nothing but the torn end of a writer that died",
     WRONG_USE: "wrong use: an option, a setting or a name that is not allowed",
     STATE_UNUSABLE: "the state directory cannot be used, or another process serves it",

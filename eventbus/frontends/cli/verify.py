@@ -1,5 +1,8 @@
 """`eventbus verify`: is the journal whole."""
 
+from collections.abc import Iterator
+from typing import TextIO
+
 import click
 import msgspec
 
@@ -7,6 +10,8 @@ from eventbus.formats.visible import visible
 from eventbus.frontends.cli import exits
 from eventbus.frontends.cli.options import Where, json_option, where_options
 from eventbus.frontends.cli.tables import counted
+from eventbus.sealing.findings import Checked
+from eventbus.sealing.keys import VerificationKey
 from eventbus.units import size_text
 from eventbus.verify import Finding, Verified, verify_journal
 
@@ -16,57 +21,106 @@ EXAMPLES = """\
 \b
 Exit codes:
   0  everything is as it was written
-  1  something is altered or missing
+  1  something is altered
+  2  something is missing that nobody declared
   4  nothing but the torn end of a writer that died
 \b
 Examples:
   eventbus verify
+  eventbus verify --key /media/stick/seal.key
   eventbus verify --state /srv/agent/.state || echo "look at it"
 """
 
 
 @click.command("verify", epilog=EXAMPLES, short_help="Check that the journal is whole.")
+@click.option(
+    "--key",
+    "key_file",
+    type=click.File("r"),
+    metavar="FILE",
+    help="The verification key, as 'eventbus seal-key' gave it.",
+)
 @json_option("Print one JSON object.")
 @where_options
-def command(where: Where, as_json: bool) -> int:
+def command(where: Where, key_file: TextIO | None, as_json: bool) -> int:
     """Check that the journal is whole: read all of it, change nothing.
 
     Every line must be a record, every segment must begin with its bus:open,
-    and the counts that the bus writes into the journal must come out. Holes
-    that the bus declared itself are listed, and are no finding.
+    and the counts that the bus writes into the journal must come out. Sealed
+    lines, of the journal and of the audit file, must be as they were sealed.
+    Holes that the bus declared itself are listed, and are no finding.
+
+    Without --key the seals are held against each other alone, which does not
+    show what somebody sealed anew who could write the state directory.
     """
-    verified = verify_journal(where.state_there)
+    key = VerificationKey.read(key_file.read()) if key_file is not None else None
+    verified = verify_journal(where.state_there, key=key)
     if as_json:
         click.echo(msgspec.json.encode(verified))
     else:
-        _show(verified)
-    if not verified.is_whole:
+        _show(verified, has_key=key is not None)
+    return _code(verified)
+
+
+def _code(verified: Verified) -> int:
+    if verified.is_altered:
         return exits.FINDING
+    if not verified.is_whole:
+        return exits.INCOMPLETE
     return exits.TORN if verified.torn else exits.OK
 
 
-def _show(verified: Verified) -> None:
-    for finding in verified.findings:
-        click.echo(f"altered  {_sentence(finding)}")
-    if verified.findings_left_out:
-        click.echo(f"altered  and {verified.findings_left_out:,} more")
-    for finding in verified.torn:
-        click.echo(f"torn     {_sentence(finding)}")
-    for gap in verified.gaps:
-        whose = f"lane {visible(gap.lane)}" if gap.lane is not None else "everybody"
-        click.echo(
-            f"gap      {counted(gap.count, 'event')}, {visible(gap.reason)}: missed by {whose}"
-        )
-    for name in verified.cut:
-        click.echo(f"cut      {visible(name)} keeps a torn end that was cut off")
-    outcome = "whole" if verified.is_whole else "altered"
+def _show(verified: Verified, *, has_key: bool) -> None:
+    for line in (*_findings(verified), *_holes(verified)):
+        click.echo(visible(line))
+    outcome = "whole" if verified.is_whole else "altered" if verified.is_altered else "incomplete"
     click.echo(
         f"{outcome}: {counted(verified.records, 'record')} in"
         f" {counted(verified.segments, 'segment')} of {counted(verified.writers, 'writer')},"
         f" {size_text(verified.bytes)}"
     )
+    if verified.seals.chains:
+        click.echo(_of_seals(verified.seals, has_key=has_key))
+
+
+def _findings(verified: Verified) -> Iterator[str]:
+    seals = verified.seals
+    for finding in verified.findings:
+        yield f"{'missing' if finding.is_missing else 'altered'}  {_sentence(finding)}"
+    for word, spans in (("altered", seals.altered), ("missing", seals.incomplete)):
+        yield from (f"{word}  {span.place} {span.what}" for span in spans)
+    left_out = verified.findings_left_out + seals.left_out
+    if left_out:
+        yield f"altered  and {left_out:,} more"
+    for finding in verified.torn:
+        yield f"torn     {_sentence(finding)}"
+
+
+def _holes(verified: Verified) -> Iterator[str]:
+    for gap in verified.gaps:
+        whose = f"lane {gap.lane}" if gap.lane is not None else "everybody"
+        yield f"gap      {counted(gap.count, 'event')}, {gap.reason}: missed by {whose}"
+    for name in verified.cut:
+        yield f"cut      {name} keeps a torn end that was cut off"
+    for word, spans in (
+        ("unsealed", verified.seals.unsealed),
+        ("declared", verified.seals.declared),
+    ):
+        yield from (f"{word} {span.place} {span.what}" for span in spans)
+
+
+def _of_seals(seals: Checked, *, has_key: bool) -> str:
+    proven = (
+        f"the key proves {seals.authentic:,} of them"
+        if has_key
+        else "without the verification key they prove nothing against who could write here"
+    )
+    return (
+        f"sealed: {counted(seals.lines, 'line')} in {counted(seals.files, 'file')},"
+        f" by {counted(seals.blocks, 'block')}; {proven}"
+    )
 
 
 def _sentence(finding: Finding) -> str:
     place = finding.segment if finding.line is None else f"{finding.segment}:{finding.line}"
-    return f"{visible(place)} {visible(finding.what)}"
+    return f"{place} {finding.what}"

@@ -1,0 +1,57 @@
+"""What stands where nothing is sealed; light, because every journal imports it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["Seals", "Unsealed"]
+
+
+class Seals(Protocol):
+    """What a writer of lines tells of them."""
+
+    def mend(self, directory: Path) -> None:
+        """It found what dead writers left there."""
+
+    def turn_to(self, of: Path, *, start: int, lines: int | None = 0) -> None:
+        """It writes this file from there on."""
+
+    def note(self, blobs: Sequence[bytes], *, may_be_critical: bool = True) -> None:
+        """It has appended these whole lines."""
+
+    def mark(self) -> None:
+        """All of them are on the disk."""
+
+    def seal_if_due(self) -> None:
+        """Time has passed."""
+
+    def end(self, why: str, *, named: str | None = None) -> None:
+        """It writes the file no more."""
+
+    def abandon(self) -> None:
+        """It leaves the file as it is."""
+
+
+class Unsealed:
+    """Hears all of it, and seals nothing."""
+
+    def mend(self, directory: Path) -> None:
+        pass
+
+    def turn_to(self, of: Path, *, start: int, lines: int | None = 0) -> None:
+        pass
+
+    def note(self, blobs: Sequence[bytes], *, may_be_critical: bool = True) -> None:
+        pass
+
+    def mark(self) -> None:
+        pass
+
+    def seal_if_due(self) -> None:
+        pass
+
+    def end(self, why: str, *, named: str | None = None) -> None:
+        pass
+
+    def abandon(self) -> None:
+        pass

@@ -1,0 +1,66 @@
+"""What erasing declared: which blocks hold tombstones, and what they are with them."""
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from eventbus.event import UNREADABLE
+from eventbus.kinds import is_critical_line
+from eventbus.sealing.lines import Lines
+from eventbus.sealing.records import Block, Erased, leaf_of
+
+__all__ = ["TOMBSTONE_HEAD", "Erasures", "leaves_digest", "tombstone_leaf"]
+
+TOMBSTONE_HEAD = b'{"kind":"bus:erased"'
+
+
+class _Stone(msgspec.Struct, frozen=True):
+    leaf: str
+
+
+_read = msgspec.json.Decoder(_Stone).decode
+
+
+class Erasures:
+    """Every declared erasure of a state directory."""
+
+    def __init__(self, declared: Iterable[Erased] = ()) -> None:
+        self._digests: dict[tuple[str, int, int], set[str]] = {}
+        self._leaves: dict[str, set[str]] = {}
+        """Of the critical lines that were erased, by file."""
+        for one in declared:
+            for block in one.blocks:
+                self._digests.setdefault((one.of, block.start, block.end), set()).add(block.digest)
+            leaves = {line.leaf for line in one.lines if line.critical}
+            self._leaves.setdefault(one.of, set()).update(leaves)
+
+    def explain(self, name: str, block: Block, lines: Lines, shift: int, *, is_every: bool) -> bool:
+        """True when the block is as an erasure left it, and no critical line else is changed."""
+        start, end = block.start + shift, block.end + shift
+        said = self._digests.get((name, block.start, block.end), set())
+        if not said or end > lines.size or lines.digest(start, end) not in said:
+            return False
+        blob = lines.read(start, end)
+        return leaves_digest(blob, self._leaves[name], is_every=is_every) == block.leaves
+
+
+def leaves_digest(blob: bytes, erased: set[str], *, is_every: bool) -> str:
+    """SHA-256 over the leaves of the critical lines, a tombstone standing for its own."""
+    digest = hashlib.sha256()
+    for line in blob.split(b"\n")[:-1]:
+        if line.startswith(TOMBSTONE_HEAD):
+            stone = tombstone_leaf(line)
+            if stone is not None and stone.hex() in erased:
+                digest.update(stone)
+        elif is_every or is_critical_line(line):
+            digest.update(leaf_of(line))
+    return digest.hexdigest()
+
+
+def tombstone_leaf(line: bytes) -> bytes | None:
+    """The leaf a tombstone keeps, of the line it stands for."""
+    try:
+        return bytes.fromhex(_read(line).leaf)
+    except (ValueError, *UNREADABLE):
+        return None

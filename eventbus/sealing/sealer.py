@@ -1,0 +1,195 @@
+"""Sealing one file after the other as it is written: what was noted becomes blocks.
+
+Nothing here raises for the disk's trouble: a seal that could not be written
+is tried again, and until then its lines are as unsealed as new ones.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from eventbus.clock import Clock
+from eventbus.disk import Disk
+from eventbus.sealing.chain import Chain, Tally
+from eventbus.sealing.mending import end_dead_chains
+from eventbus.sealing.records import Block
+
+__all__ = ["Sealer"]
+
+BLOCK_SECONDS = 1.0
+"""After so long a block with a critical line is sealed."""
+PLAIN_SECONDS = 60.0
+"""The same for a block without one."""
+BLOCK_CRITICAL = 1_000
+BLOCK_LINES = 16_384
+"""At so many critical lines, or so many at all, it is sealed at once."""
+KEEP_SECONDS = 1.0
+"""Between syncs of the seals."""
+
+
+class Sealer:
+    """Seals one file after the other as it is written; used by one thread at a time.
+
+    What is written is noted, what is synced is marked, and what is marked
+    becomes a block when it is due. The chain begins with the first critical line.
+    """
+
+    def __init__(self, state: Path, *, clock: Clock, disk: Disk, seals_all: bool = False) -> None:
+        self.trouble: str | None = None
+        """What the disk said to the last seal, while it refuses."""
+        self.doubtful = False
+        """True when what is noted may hold what somebody else put there."""
+        self._state = state
+        self._clock = clock
+        self._disk = disk
+        self._seals_all = seals_all
+        """True where every line is as critical as any."""
+        self._of: Path | None = None
+        self._start = self._lines = 0
+        self._counts_lines = False
+        """True when the lines before are still to be counted."""
+        self._noted = Tally(every=self._seals_all)
+        self._marked: Tally | None = None
+        self._begun_at: float | None = None
+        """When the first line of the block was noted."""
+        self._kept_at = float("-inf")
+        self._is_unkept = False
+        self._chain: Chain | None = None
+
+    def mend(self, directory: Path) -> None:
+        """End the chains that dead writers left over files in a directory."""
+        try:
+            end_dead_chains(
+                self._state,
+                clock=self._clock,
+                disk=self._disk,
+                is_ours=lambda of: of.parent == directory,
+            )
+        except OSError as error:
+            self.trouble = str(error)
+
+    def turn_to(self, of: Path, *, start: int, lines: int | None = 0) -> None:
+        """Seal this file from there on; None: its lines before are counted when it matters."""
+        if self._of is not None:
+            self.end("turned")
+        self._of, self._start, self._lines = of, start, lines or 0
+        self._counts_lines = lines is None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._noted, self._marked, self._begun_at = Tally(every=self._seals_all), None, None
+        self.doubtful = False
+
+    def note(self, blobs: Sequence[bytes], *, may_be_critical: bool = True) -> None:
+        """These whole lines were just appended."""
+        for blob in blobs:
+            self._noted.add(blob, may_be_critical=may_be_critical)
+        if self._begun_at is None:
+            self._begun_at = self._clock.monotonic()
+
+    def mark(self) -> None:
+        """All that was noted is on the disk; seal it if that is due."""
+        if self._noted.size:
+            self._marked = self._noted.copy()
+        self.seal_if_due()
+
+    @property
+    def _is_due(self) -> bool:
+        marked = self._marked
+        if marked is None or self._begun_at is None or not self._wants(marked):
+            return False
+        if marked.size != self._noted.size:  # the others are not on the disk yet
+            return False
+        if marked.critical >= BLOCK_CRITICAL or marked.lines >= BLOCK_LINES:
+            return True
+        passed = self._clock.monotonic() - self._begun_at
+        return passed >= (BLOCK_SECONDS if marked.critical else PLAIN_SECONDS)
+
+    def _wants(self, marked: Tally) -> bool:
+        return self._chain is not None or marked.critical > 0
+
+    def seal_if_due(self) -> None:
+        """Look whether a block is to be sealed, or seals to be synced."""
+        try:
+            if self._is_due:
+                self._seal()
+            if self._is_unkept and self._clock.monotonic() - self._kept_at >= KEEP_SECONDS:
+                self._keep()
+            self.trouble = None
+        except (OSError, ValueError) as error:
+            self.trouble = str(error)
+
+    def _seal(self) -> None:
+        """Make a block of what is marked."""
+        marked, of = self._marked, self._of
+        if marked is None or of is None:
+            return
+        chain = self._chain = self._chain or self._begin(of)
+        chain.write(
+            Block,
+            first=self._lines + 1,
+            last=self._lines + marked.lines,
+            start=self._start,
+            end=self._start + marked.size,
+            digest=marked.digest.hexdigest(),
+            leaves=marked.leaves.hexdigest(),
+            critical=marked.critical,
+            at=self._clock.now(),
+            late=self.doubtful,
+        )
+        self._start += marked.size
+        self._lines += marked.lines
+        self._is_unkept = True
+        self._forget()
+
+    def _begin(self, of: Path) -> Chain:
+        if self._counts_lines:
+            self._lines = count_lines(of, self._start, self._disk)
+            self._counts_lines = False
+        return Chain.begin(
+            self._state,
+            of,
+            start=self._start,
+            lines=self._lines,
+            every=self._seals_all,
+            clock=self._clock,
+            disk=self._disk,
+        )
+
+    def _keep(self) -> None:
+        if self._chain is not None:
+            self._chain.keep()
+        self._kept_at, self._is_unkept = self._clock.monotonic(), False
+
+    def end(self, why: str, *, named: str | None = None) -> None:
+        """Seal what is marked, and end the chain; what fails is left to the next to come."""
+        try:
+            if self._marked is not None and self._wants(self._marked):
+                self._seal()
+            if self._chain is not None:
+                self._chain.end(why, self._clock, named)
+        except (OSError, ValueError) as error:
+            self.trouble = str(error)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let the chain go as it is."""
+        chain, self._chain = self._chain, None
+        if chain is not None:
+            chain.let_go()
+        self._of = None
+        self._is_unkept = False
+        self._forget()
+
+
+def count_lines(path: Path, stop: int, disk: Disk) -> int:
+    """Lines that end before that byte."""
+    number = 0
+    fd = disk.open(path, os.O_RDONLY)
+    try:
+        for start in range(0, stop, 1 << 18):
+            number += disk.pread(fd, min(1 << 18, stop - start), start).count(b"\n")
+    finally:
+        disk.close(fd)
+    return number
