@@ -118,6 +118,17 @@ class Disk:
         """Give a file a second name; refused when the name is taken."""
         os.link(source, target, follow_symlinks=False)
 
+    def set_mode(self, fd: int, mode: int) -> None:
+        """Give a file these permissions, whatever the umask."""
+        os.fchmod(fd, mode)
+
+    def set_owner(self, fd: int, user: int, group: int) -> None:
+        os.fchown(fd, user, group)
+
+    def touch(self, path: Path) -> None:
+        """Make a file's time now."""
+        os.utime(path, follow_symlinks=False)
+
     def unlink(self, path: Path) -> None:
         os.unlink(path)
 

@@ -15,6 +15,7 @@ EventBusError
 ├── TraceUnknown      no tool trace of that id (also a LookupError)
 ├── TaskUnknown       no task of that id (also a LookupError)
 ├── SnapshotUnknown   no snapshot of that chat (also a LookupError)
+├── ContentUnknown    a file's content that is not kept (also a LookupError)
 ├── SnapshotRefused   a state that cannot be saved to go on from (also a ValueError)
 └── NotKept           the level asked for by `until=` was not reached
 """
@@ -25,6 +26,7 @@ from typing import Any, Literal
 
 __all__ = [
     "BusClosed",
+    "ContentUnknown",
     "CostLimitReached",
     "CursorRefused",
     "DefinitionError",
@@ -126,6 +128,10 @@ class TaskUnknown(EventBusError, LookupError):
 
 class SnapshotUnknown(EventBusError, LookupError):
     """No snapshot of that chat is in the store."""
+
+
+class ContentUnknown(EventBusError, LookupError):
+    """What a file held at a moment is not kept."""
 
 
 class SnapshotRefused(EventBusError, ValueError):

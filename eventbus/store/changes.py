@@ -70,6 +70,8 @@ class ChangeTold(FileChange, frozen=True, kw_only=True):
 UNKNOWN, AMBIGUOUS = "unknown", "ambiguous"
 TOLD_LATE = timedelta(seconds=10)
 """A change is told so long after its call has ended at the most."""
+A_MILLISECOND = timedelta(milliseconds=1)
+"""Moments are shown no more closely: one that is read off a change means that change."""
 _COLUMNS = FileChange.__struct_fields__
 
 TABLES = (
@@ -209,9 +211,10 @@ def changes_of_call(store: Reader, call: ToolTrace) -> list[FileChange]:
     return [*reversed(surely), *(each for each in reversed(perhaps) if call.id in each.candidates)]
 
 
-def last_change(store: Reader, path: str) -> FileChange | None:
-    """The latest change to a path; None where there is none."""
-    return next(iter(file_changes(store, path=path, limit=1).items), None)
+def last_change(store: Reader, path: str, *, at: datetime | None = None) -> FileChange | None:
+    """The latest change to a path, up to a moment and with it; None where there is none."""
+    until = None if at is None else at + A_MILLISECOND
+    return next(iter(file_changes(store, path=path, until=until, limit=1).items), None)
 
 
 def files_changed(

@@ -259,6 +259,7 @@ WALKS: dict[str, Ask] = {
     "files told": both_ways(files_told),
     "files told in a directory": both_ways(files_told, below="src"),
     "files changed in a directory": both_ways(files_changed, below="src"),
+    "last change up to then": lambda store: last_change(store, "a", at=at(9)),
     "last change": lambda store: last_change(store, "a"),
     "files changed": both_ways(files_changed),
     "errors": both_ways(errors, **MOMENT),

@@ -26,6 +26,7 @@ COMMANDS = (
     "traces",
     "blame",
     "audit",
+    "diff",
     "snapshots",
     "rate",
     "ingest",

@@ -3,6 +3,7 @@
 import click
 
 from eventbus.errors import (
+    ContentUnknown,
     CursorRefused,
     DefinitionError,
     EventBusError,
@@ -54,6 +55,7 @@ CODES = {
 
 
 _WRONGLY_SAID = (
+    ContentUnknown,
     CursorRefused,
     DefinitionError,
     ExportRefused,

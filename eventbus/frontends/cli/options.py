@@ -26,6 +26,7 @@ __all__ = [
     "read_day",
     "read_kinds",
     "read_moment",
+    "read_when",
     "session_option",
     "since_option",
     "source_option",
