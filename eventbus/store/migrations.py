@@ -53,17 +53,22 @@ def migrate(writer: Writer, steps: Sequence[Migration] = MIGRATIONS) -> int:
     """
     done = version_of(writer)
     _refuse_newer(done, len(steps))
-    for number, step in enumerate(steps[done:], done + 1):
+    ahead = list(enumerate(steps, 1))[done:]
+    # A new store is made whole: nobody is to find the tables of an earlier version there.
+    for part in [[each] for each in ahead] if done else [ahead]:
         with writer.transaction(is_synced=True):
             writer.run(_ALONE.get(writer.dialect.name, "SELECT 1"))
-            if version_of(writer) >= number:  # another process was quicker
-                continue
-            writer.run(writer.dialect.spell(_STEPS))
-            step.run(writer)
-            writer.insert(
-                "migrations (version, name, applied_at)", [(number, step.name, stamp(utc_now()))]
-            )
-    return len(steps) - done
+            for number, step in part:
+                _take(writer, number, step)
+    return len(ahead)
+
+
+def _take(writer: Writer, number: int, step: Migration) -> None:
+    if version_of(writer) >= number:  # another process was quicker
+        return
+    writer.run(writer.dialect.spell(_STEPS))
+    step.run(writer)
+    writer.insert("migrations (version, name, applied_at)", [(number, step.name, stamp(utc_now()))])
 
 
 def version_of(reader: Reader) -> int:

@@ -1,6 +1,7 @@
 """From nothing to this version's tables, and never over a later one's."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -19,6 +20,22 @@ def test_an_empty_database_gets_every_step(where: str) -> None:
     assert version_of(writer) == VERSION
     assert migrate(writer) == 0
     writer.close()
+
+
+def test_nobody_finds_a_new_store_half_made(where: str) -> None:
+    writer, other = open_writer(where), open_writer(where)
+    versions = []
+
+    def look(_: Writer) -> None:
+        with suppress(Exception):  # one that is locked cannot be asked, and misleads nobody
+            versions.append(version_of(other))
+
+    migrate(writer, [*MIGRATIONS, Migration("looked at", look)])
+
+    assert set(versions) <= {0}
+    assert version_of(other) == VERSION + 1
+    writer.close()
+    other.close()
 
 
 def test_tables_of_a_later_version_are_refused_and_left_alone(
