@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from eventbus.event import Event
-from eventbus.store.topic import NAME_BYTES_MOST, PATH_BYTES_MOST, cut_name
+from eventbus.store.topic import NAME_BYTES_MOST, PATH_BYTES_MOST, cut_name, in_text
 
 __all__ = ["fitting", "id_in_store"]
 
@@ -45,13 +45,14 @@ ID_BYTES = 16
 
 def fitting(event: Event, line: bytes) -> Event:
     """The event as it lands: nearly always itself."""
-    if event.id and len(line) <= NAME_BYTES_MOST:  # nothing in it is longer than all of it
+    is_short = len(line) <= NAME_BYTES_MOST  # nothing in it is longer than all of it
+    if is_short and event.id and "\x00" not in event.id:
         return event
     changed: dict[str, Any] = dict(_cut(event))
     if scope := dict(_cut(event.scope)):
         changed["scope"] = msgspec.structs.replace(event.scope, **scope)
-    if not event.id:
-        changed["id"] = id_in_store("", line)
+    if (id := id_in_store(event.id, line)) != event.id:
+        changed["id"] = id
     return msgspec.structs.replace(event, **changed) if changed else event
 
 
@@ -68,7 +69,7 @@ def _names_in(cls: type[msgspec.Struct]) -> tuple[str, ...]:
 
 
 def id_in_store(id: str, line: bytes) -> str:
-    """The id an event has in the tables."""
+    """The id an event has in the tables: text that either engine keeps as it is."""
     if id:
-        return cut_name(id)
+        return in_text(id)
     return f"line-{blake2b(line, digest_size=ID_BYTES).hexdigest()}"

@@ -143,6 +143,17 @@ def assert_each_is_a_row(writer: Writer, lines: list[bytes]) -> None:
     assert dict(writer.rows("SELECT event_id, message FROM events")) == said
 
 
+def test_an_id_with_a_nul_is_one_row_however_often_it_comes(emptied: Writer) -> None:
+    lines = [
+        b'{"kind":"moon:rise","id":"\\u0000","ts":"2026-02-13T22:50:05Z","scope":{},"cause":null}',
+        b'{"kind":"moon:set","id":"1","ts":"2026-02-13T22:50:05Z","scope":{},"cause":null}',
+    ]
+
+    assert land(emptied, Batch(lines=lines), lane="test") == 2
+    assert land(emptied, Batch(lines=lines), lane="test") == 0
+    assert_each_is_a_row(emptied, lines)
+
+
 @pytest.mark.slow
 def test_every_odd_line_lands(emptied: Writer) -> None:
     lines = list(dict.fromkeys(every_odd_line()))
