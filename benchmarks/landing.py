@@ -1,6 +1,7 @@
 """What it costs to get events into SQLite's tables: a batch as a lane hands it
-over, and the whole way from `emit`, against the same rows made beforehand and
-inserted by a bare loop; beside it a realistic mix with all its tables and totals.
+over, and the whole way from `emit`, in one process and with a resident that
+lands, against the same rows made beforehand and inserted by a bare loop; beside
+it a realistic mix with all its tables and totals.
 """
 
 from typing import Any
@@ -24,6 +25,7 @@ def ask(course: Course) -> list[Row]:
             _contestant(BY_HAND, "by_hand", events),
             _contestant("a lane's batches", "by_batches", events),
             _contestant("from emit to landed and synced", "whole", events),
+            _contestant("from emit to landed by a resident", "by_resident", events),
             _contestant("a mix, a lane's batches", "by_batches", events, is_mixed=True),
             _contestant("a mix, from emit to landed and synced", "whole", events, is_mixed=True),
         ),
@@ -33,6 +35,7 @@ def ask(course: Course) -> list[Row]:
         *contest.row(BY_HAND, to=None),
         *contest.row("a lane's batches", **to),
         *contest.row("from emit to landed and synced", aim=Aim(most=1.2), **to),
+        *contest.row("from emit to landed by a resident", **to),
         *contest.row("a mix, a lane's batches", **to),
         *contest.row("a mix, from emit to landed and synced", **to),
         *contest.without(),

@@ -5,7 +5,7 @@ An event is a frozen Struct tagged by its kind, `topic:verb`. It encodes flat:
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import Context
 from datetime import UTC, datetime
@@ -29,9 +29,11 @@ __all__ = [
     "decode_batch",
     "encode",
     "encode_lines",
+    "encode_value",
     "kind_from_name",
     "known_kinds",
     "new_id",
+    "payload_of",
 ]
 
 HEADER = ("id", "ts", "scope", "cause")
@@ -46,6 +48,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time that says its zone: one that does not is no header's, and cannot be put in order."""
 _known: dict[str, type["Event"]] = {}
+_known_as_bytes: set[bytes] = set()
+"""The same kinds as they stand in a line."""
 
 
 def new_id() -> str:
@@ -111,6 +115,7 @@ def _lazy_annotations(namespace: dict[str, Any]) -> Iterable[str]:
 
 def _register(kind: str, made: type["Event"]) -> None:
     _known[kind] = made
+    _known_as_bytes.add(kind.encode())
     _forget_decoders()
 
 
@@ -160,12 +165,31 @@ class UnknownEvent(Event, tag="unknown:unknown", frozen=True, gc=False):
     def payload(self) -> dict[str, Any]:
         """What the record holds besides its header; empty if it is no object."""
         try:
-            record = msgspec.json.decode(self.line)
+            record = msgspec.json.decode(payload_of(self.line) or self.line)
         except UNREADABLE:
             return {}
         if not isinstance(record, dict):
             return {}
-        return {word: value for word, value in record.items() if word not in ("kind", *HEADER)}
+        for word in _HEADER_WORDS.intersection(record):
+            del record[word]
+        return record
+
+
+_HEADER_WORDS = frozenset(("kind", *HEADER))
+
+_OUR_HEADER = re.compile(
+    rb'\{"kind":"[^"]*","id":"[^"]*","ts":"[^"]*","scope":\{[^{}]*\},"cause":(?:null|"[^"]*"),'
+)
+"""How a record begins that has its header as we write it, and something behind.
+
+No text with a quote in it fits: what follows its escaped quote has none that are not.
+"""
+
+
+def payload_of(line: bytes) -> bytes | None:
+    """A record's payload cut out of its line; None where it is not as we write one."""
+    front = _OUR_HEADER.match(line)
+    return b"{" + line[front.end() :] if front is not None else None
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -199,6 +223,8 @@ def _plain(value: object) -> object:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
+encode_value = _encoder.encode
+"""What stands in a field, as it stands in its event's line."""
 
 
 def encode(event: Event) -> bytes:
@@ -342,7 +368,7 @@ def decode_batch(blob: bytes) -> list[Event]:
     try:
         events = cast("list[Event]", Context().run(_decoder().decode_lines, blob))
     except UNREADABLE:
-        return list(_decode_each(blob))
+        return _decode_each(blob)
     if events and (max(map(_id_of, events)) > next_id or max(map(_ts_of, events)) >= begun):
         lines = list(filter(None, blob.split(b"\n")))
         return [_if_whole(event, line, begun) for event, line in zip(events, lines, strict=True)]
@@ -352,7 +378,27 @@ def decode_batch(blob: bytes) -> list[Event]:
 _id_of, _ts_of = attrgetter("id"), attrgetter("ts")
 
 
-def _decode_each(blob: bytes) -> Iterator[Event]:
-    for line in blob.split(b"\n"):
-        if line:
-            yield decode(line)
+def _decode_each(blob: bytes) -> list[Event]:
+    """Lines of kinds not known here apart: they would keep the others from going together."""
+    lines = list(filter(None, blob.split(b"\n")))
+    are_strange = list(map(_is_strange, lines))
+    if not any(are_strange):
+        return list(map(decode, lines))
+    known = [line for line, is_strange in zip(lines, are_strange, strict=True) if not is_strange]
+    others = iter(decode_batch(b"\n".join([*known, b""])))
+    return [
+        _unknown(line) if is_strange else next(others)
+        for line, is_strange in zip(lines, are_strange, strict=True)
+    ]
+
+
+_BEGINNING = b'{"kind":"'
+
+
+def _is_strange(line: bytes) -> bool:
+    """True when it is surely of a kind not known here."""
+    start = len(_BEGINNING)
+    if not line.startswith(_BEGINNING):
+        return False
+    kind = line[start : line.find(b'"', start)]
+    return kind not in _known_as_bytes and b"\\" not in kind

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventbus.errors import DefinitionError
@@ -24,8 +24,10 @@ from eventbus.event import (
     kind_from_name,
     known_kinds,
     new_id,
+    payload_of,
 )
 from eventbus.scope import Scope, because_of, scope
+from tests.letters import LetterSent
 
 
 class ParcelSent(Event):
@@ -505,3 +507,61 @@ def test_a_record_with_half_a_character_in_it_keeps_its_id_and_kind() -> None:
 
     assert isinstance(event, UnknownEvent)
     assert (event.id, event.named, event.ts.year) == ("m1", "moon:rise", 2026)
+
+
+@pytest.mark.parametrize(
+    ("line", "payload"),
+    [
+        (b'{"kind":"a:b","id":"1","ts":"t","scope":{},"cause":null,"n":1}', b'{"n":1}'),
+        (b'{"kind":"a:b","id":"1","ts":"t","scope":{"chat":"c"},"cause":"0","n":1}', b'{"n":1}'),
+        (b'{"kind":"a:b","id":"1","ts":"t","scope":{},"cause":null}', None),
+        (b'{"kind":"a:b","id":"1","x":0,"ts":"t","scope":{},"cause":null,"n":1}', None),
+        (b'{"kind":"a:b","id":"1","ts":"t","scope":{"x":{}},"cause":null,"n":1}', None),
+        (rb'{"kind":"a\",","id":"1","ts":"t","scope":{},"cause":null,"n":1}', None),
+        (b'{"n":1}', None),
+        (b"", None),
+    ],
+)
+def test_a_payload_is_cut_out_of_a_line_as_we_write_it(line: bytes, payload: bytes | None) -> None:
+    assert payload_of(line) == payload
+
+
+@settings(max_examples=200)
+@given(
+    header=st.fixed_dictionaries(
+        {
+            "kind": st.text(max_size=5),
+            "id": st.text(max_size=5),
+            "ts": st.text(max_size=3),
+            "scope": st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=2),
+            "cause": st.none() | st.text(max_size=5),
+        }
+    ),
+    payload=st.dictionaries(
+        st.text(max_size=4).filter(lambda word: word not in ("kind", *HEADER)),
+        st.text(max_size=8) | st.integers() | st.none(),
+        max_size=3,
+    ),
+)
+def test_what_is_cut_out_is_what_the_whole_line_says(
+    header: dict[str, Any], payload: dict[str, Any]
+) -> None:
+    line = msgspec.json.encode(header | payload)
+
+    cut_out = payload_of(line)
+
+    assert cut_out is None or msgspec.json.decode(cut_out) == payload
+    assert UnknownEvent(line=line).payload == payload
+
+
+def test_lines_of_strange_kinds_are_read_among_the_others_in_order() -> None:
+    known = [LetterSent(n=number) for number in range(4)]
+    strange = [encode(each).replace(b'"letter:send"', b'"stranger:come"') for each in known]
+    odd = [b"{", b"[]", b'{"kind":"letter:send"}', b'{"kind":"stranger:go"']
+    lines = [line for group in zip(map(encode, known), strange, odd, strict=True) for line in group]
+
+    events = decode_batch(b"\n".join([*lines, b""]))
+
+    assert events == [decode(line) for line in lines]
+    assert events[::3] == known
+    assert [event.kind for event in events[1::3]] == ["stranger:come"] * 4

@@ -3,10 +3,12 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
+from benchmarks.contestants.ours import resident
 from benchmarks.sample import acting, mixed, tool_called
 from eventbus import Event, EventBus
 from eventbus.event import encode
@@ -14,14 +16,16 @@ from eventbus.sink import Batch, Place
 from eventbus.store import events as table
 from eventbus.store.landing import land
 from eventbus.store.migrations import migrate
-from eventbus.store.sqlite import SqliteWriter
+from eventbus.store.sqlite import SqliteReader, SqliteWriter
 from sinks.sqlite import SqliteSink
 
-__all__ = ["by_batches", "by_hand", "whole"]
+__all__ = ["by_batches", "by_hand", "by_resident", "whole"]
 
 T = TypeVar("T")
 
 BATCH = 1_000
+LOOK_EVERY = 0.005
+"""Seconds between looks at what another process has landed."""
 
 
 def by_hand(directory: Path, *, events: int) -> dict[str, float]:
@@ -81,6 +85,34 @@ async def _whole(directory: Path, events: int, make: Callable[[int], Event]) -> 
         raise SystemExit("the sqlite lane did not come to its end")
     _check(directory, events)
     return {"us": took / events * 1e6}
+
+
+def by_resident(directory: Path, *, events: int) -> dict[str, float]:
+    """From the first `emit` until a resident recorder has landed every event."""
+    with resident(directory, ["sqlite"]):
+        return asyncio.run(_beside_resident(directory, events))
+
+
+async def _beside_resident(directory: Path, events: int) -> dict[str, float]:
+    async with EventBus(directory, sinks=["sqlite"]) as bus:
+        await bus.flush()
+        with closing(SqliteReader(directory / "store.db")) as store:
+            before = _rows(store)
+            began = perf_counter()
+            with acting():
+                for number in range(events):
+                    await bus.emit(tool_called(number))
+            while _rows(store) - before < events:
+                await asyncio.sleep(LOOK_EVERY)
+            took = perf_counter() - began
+    _check(directory, events)
+    return {"us": took / events * 1e6}
+
+
+def _rows(store: SqliteReader) -> int:
+    """How many rows there ever were, asked at no cost."""
+    (row,) = store.rows("SELECT coalesce(max(id), 0) FROM events")
+    return int(row[0])
 
 
 def _made(events: int, make: Callable[[int], Event]) -> list[Event]:

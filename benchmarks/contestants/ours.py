@@ -13,7 +13,15 @@ from benchmarks.sample import ToolCalled, acting, anything_called, tool_called
 from eventbus import EventBus
 from eventbus.sink import NamedSink
 
-__all__ = ["beside_resident", "emit", "emit_anything", "emit_many", "null_sinks", "synced"]
+__all__ = [
+    "beside_resident",
+    "emit",
+    "emit_anything",
+    "emit_many",
+    "null_sinks",
+    "resident",
+    "synced",
+]
 
 BATCH = 1_024
 
@@ -102,17 +110,18 @@ async def _synced(numbers: Iterable[int], directory: Path, producers: int) -> No
 
 def beside_resident(laps: Laps, directory: Path, *, sinks: Sequence[str]) -> None:
     """Emit as an agent does while another process serves its lanes."""
-    with _resident(directory / "state", sinks):
+    with resident(directory / "state", sinks):
         asyncio.run(_emit(laps, directory, sinks))
         laps.finish()
 
 
 @contextmanager
-def _resident(state: Path, sinks: Sequence[str]) -> Iterator[None]:
+def resident(state: Path, sinks: Sequence[str]) -> Iterator[None]:
+    """Have a resident recorder for the length of a block."""
     argv = [sys.executable, "-m", "benchmarks.contestants.resident", str(state), *sinks]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as resident:
-        assert resident.stdin is not None and resident.stdout is not None
-        if resident.stdout.readline().strip() != b"ready":
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as recorder:
+        assert recorder.stdin is not None and recorder.stdout is not None
+        if recorder.stdout.readline().strip() != b"ready":
             raise SystemExit("the resident recorder did not start")
         yield
-        resident.stdin.close()
+        recorder.stdin.close()

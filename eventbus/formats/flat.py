@@ -22,7 +22,7 @@ import msgspec
 from msgspec import UNSET
 
 from eventbus.cutting import cut_text
-from eventbus.event import HEADER, Event, UnknownEvent
+from eventbus.event import HEADER, Event, UnknownEvent, encode_value
 from eventbus.events.error import ErrorRaised
 from eventbus.events.log import LogLine
 from eventbus.formats.flat_lines import FlatLine, Unparsed, parse, tokens
@@ -49,8 +49,8 @@ TOKEN_MOST = 16_384
 """Characters kept of a typed event's value: its record has it whole, a line is for reading."""
 
 REMEMBERED_LENGTH = 200
-_KINDS_MOST = 4_096
-"""Kinds and sources remembered clean; they may come from hostile input."""
+_REMEMBERED_MOST = 4_096
+"""Kinds, sources and keys remembered clean, of each; they may come from hostile input."""
 _CONTAINERS = frozenset({dict, list, tuple})
 """Their JSON begins with a bracket, and is not taken for a text."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -61,6 +61,7 @@ _Text = Callable[[Any], str]
 _texts: dict[type, _Text] = {}
 _kinds: dict[str, str] = {}
 _sources: dict[str, str] = {}
+_keys: dict[str, str] = {}
 
 
 def encode(event: Event) -> bytes:
@@ -91,18 +92,14 @@ def _clean_kind(kind: str) -> str:
     category, _, action = clean.partition(":")
     if not category or not action:
         clean = f"unknown:{clean.strip(':') or 'unknown'}"
-    if len(_kinds) < _KINDS_MOST and len(kind) <= REMEMBERED_LENGTH:
-        _kinds[kind] = clean
-    return clean
+    return _remember(_kinds, kind, clean)
 
 
 def _clean_source(source: str) -> str:
     """A source that breaks no line."""
     is_clean = "|" not in source and source.isprintable()
     clean = source if is_clean else one_line(source.replace("|", "/"))
-    if len(_sources) < _KINDS_MOST and len(source) <= REMEMBERED_LENGTH:
-        _sources[source] = clean
-    return clean
+    return _remember(_sources, source, clean)
 
 
 def _text_for(cls: type[Event]) -> _Text:
@@ -157,18 +154,29 @@ def _error_message(event: ErrorRaised) -> str:
 
 
 def _unknown_text(event: UnknownEvent) -> str:
-    kind = _clean_kind(event.named)
-    source = event.scope.source or event.scope.component or kind.partition(":")[0]
-    return line(event.ts, kind, source, _unknown_message(event))
+    scope, named = event.scope, event.named
+    kind = _kinds.get(named) or _clean_kind(named)
+    source = scope.source or scope.component or kind.partition(":")[0]
+    clean = _sources.get(source) or _clean_source(source)
+    return f"{stamp(event.ts)}|{kind}|{clean}|{_unknown_message(event)}"
 
 
 def _unknown_message(event: UnknownEvent) -> str:
     payload = event.payload
     if not payload and not event.id:  # no record at all
         return f"bytes={len(event.line)}"
-    return _tokens(
-        (f"{_BREAKS_A_KEY.sub('_', key) or '_'}=", value) for key, value in payload.items()
-    )
+    return _tokens(zip(map(_clean_key, payload), payload.values(), strict=True))
+
+
+def _clean_key(key: str) -> str:
+    """A key that breaks no token, with its `=`."""
+    return _keys.get(key) or _remember(_keys, key, f"{_BREAKS_A_KEY.sub('_', key) or '_'}=")
+
+
+def _remember(known: dict[str, str], written: str, clean: str) -> str:
+    if len(known) < _REMEMBERED_MOST and len(written) <= REMEMBERED_LENGTH:
+        known[written] = clean
+    return clean
 
 
 def _payload(cls: type[Event]) -> _Text:
@@ -185,11 +193,13 @@ def _payload(cls: type[Event]) -> _Text:
 
 
 def _tokens(pairs: Iterable[tuple[str, Any]]) -> str:
+    """Values by what they are, the usual ones first: every event comes through here."""
     parts = []
     for key, value in pairs:
         cls = type(value)
         if cls is str:
-            parts.append(key + _word(value))
+            is_plain = "=" not in value and '"' not in value and len(value) <= TOKEN_MOST
+            parts.append(key + (value if is_plain else _word(value)))
         elif cls is int or cls is float:
             parts.append(f"{key}{value}")
         elif cls is bool:
@@ -218,7 +228,10 @@ def _document(written: str) -> str:
 
 
 def _as_json(value: Any) -> str:
-    return to_json(value).decode()
+    try:
+        return encode_value(value).decode()
+    except Exception:  # noqa: BLE001 - a value's own code may raise anything; it spoils only itself
+        return to_json(value).decode()
 
 
 def _nested(value: Any) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from eventbus.event import Event, decode, encode, encode_lines
+from eventbus.event import Event, decode, encode, encode_lines, encode_value
+from eventbus.floats import spell
 
 __all__ = ["Record", "read_back", "to_json"]
 
@@ -20,7 +21,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False
 def to_json(value: Any) -> bytes:
     """The value as compact JSON; what JSON cannot hold spoils only itself."""
     try:
-        return encode_lines([value])[:-1]
+        return encode_value(spell(value) if isinstance(value, msgspec.Struct) else value)
     except Exception:  # noqa: BLE001 - a value's own code may raise anything; each is tried alone
         return encode_lines([_tame(value, 0)])[:-1]
 

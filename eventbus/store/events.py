@@ -1,12 +1,12 @@
 """Table `events`: every event one row, as the flat log has it and with its payload."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
 
 from eventbus.cutting import cut_mark
-from eventbus.event import Event, UnknownEvent
+from eventbus.event import Event, UnknownEvent, payload_of
 from eventbus.events.log import LogLine
 from eventbus.events.session import SnapshotSaved
 from eventbus.formats import flat
@@ -50,7 +50,7 @@ COLUMNS = (
 )
 ONCE = "ON CONFLICT (event_id) DO NOTHING"
 IDS_A_QUESTION = 500
-BEHIND = 4_000
+BEHIND = 1_000
 """Events of a batch that is made in one go: a lane that keeps up has smaller ones."""
 ROWS_A_PART = 16
 """Rows made before the app's loop may have a turn: about a tenth of a millisecond."""
@@ -127,10 +127,11 @@ def moment_of_row(reader: Reader, id: str) -> datetime | None:
 
 def row_of(lined: Lined) -> tuple[object, ...]:
     """An event as its row, in the order of `COLUMNS`."""
-    event, scope = lined.event, lined.fits.scope
+    event, fits = lined.event, lined.fits
+    scope = fits.scope
     text = flat.text(event)
     ts, kind, source, message = text.split("|", 3)
-    raw = _raw_of(event)
+    raw = _raw_of(event) if isinstance(event, LogLine) else None
     if raw is not None and (exact := _exact_text(raw)) is not None:
         text, raw = exact, None
     return (
@@ -139,19 +140,19 @@ def row_of(lined: Lined) -> tuple[object, ...]:
         source,
         message,
         scope.session or _session_said(event, message),
-        _payload(lined),
+        (_payloads.get(type(event)) or _payload_for(type(event)))(event, lined.line),
         text,
         raw,
-        lined.fits.id,
+        fits.id,
         scope.component,
         scope.chat,
         scope.user,
     )
 
 
-def _raw_of(event: Event) -> bytes | None:
+def _raw_of(event: LogLine) -> bytes | None:
     """The bytes of an ingested line that is not as we would write it."""
-    if isinstance(event, LogLine) and isinstance(event.raw, bytes) and event.event_type != UNPARSED:
+    if isinstance(event.raw, bytes) and event.event_type != UNPARSED:
         return event.raw
     return None
 
@@ -173,18 +174,46 @@ def _session_said(event: Event, message: str) -> str | None:
     return cut_name(said) if said else None
 
 
-def _payload(lined: Lined) -> str | None:
-    """What the event says besides its header, as JSON."""
-    event = lined.event
-    if isinstance(event, LogLine):
-        kv = event.kv or (tokens(event.message) if "=" in event.message else None)
-        return to_json(kv).decode() if kv else None
-    if isinstance(event, SnapshotSaved):  # what an earlier save is restored from
-        return _after_the_header(lined.line)
-    if isinstance(event, UnknownEvent):
-        payload = event.payload
-        return _within_bounds(to_json(payload).decode()) if payload else None
-    return _within_bounds(_after_the_header(lined.line))
+# --- what an event says besides its header, as JSON ----------------------------------
+
+
+def _payload_cut_out(event: Event, line: bytes) -> str | None:
+    payload = _after_the_header(line)
+    return payload if len(line) <= PAYLOAD_BYTES_MOST else _within_bounds(payload)
+
+
+def _payload_of_log(event: Event, line: bytes) -> str | None:
+    assert isinstance(event, LogLine)
+    kv = event.kv or (tokens(event.message) if "=" in event.message else None)
+    return to_json(kv).decode() if kv else None
+
+
+def _payload_whole(event: Event, line: bytes) -> str | None:
+    """Of a snapshot: what an earlier save is restored from."""
+    return _after_the_header(line)
+
+
+def _payload_unknown(event: Event, line: bytes) -> str | None:
+    assert isinstance(event, UnknownEvent)
+    payload = event.payload
+    if not payload:
+        return None
+    as_written = payload_of(line)
+    return _within_bounds((as_written or to_json(payload)).decode())
+
+
+_Payload = Callable[[Event, bytes], str | None]
+_UNUSUAL: tuple[tuple[type[Event], _Payload], ...] = (
+    (LogLine, _payload_of_log),
+    (SnapshotSaved, _payload_whole),
+    (UnknownEvent, _payload_unknown),
+)
+_payloads: dict[type[Event], _Payload] = {}
+
+
+def _payload_for(cls: type[Event]) -> _Payload:
+    found = (payload for base, payload in _UNUSUAL if issubclass(cls, base))
+    return _payloads.setdefault(cls, next(found, _payload_cut_out))
 
 
 def _within_bounds(payload: str | None) -> str | None:
@@ -199,9 +228,11 @@ def _within_bounds(payload: str | None) -> str | None:
 def _after_the_header(line: bytes) -> str | None:
     """A record's payload, cut out of its line: nothing else can begin with `,"cause":` there."""
     start = line.index(_CAUSE) + len(_CAUSE)
+    if line.startswith(b"null,", start):
+        return "{" + line[start + 5 :].decode()
     end = (
         line.find(b",", start)
         if line[start] != 0x22
         else line.find(b",", line.find(b'"', start + 1))
     )
-    return None if end < 0 else f"{{{line[end + 1 :].decode()}"
+    return None if end < 0 else "{" + line[end + 1 :].decode()

@@ -47,8 +47,8 @@ BUSY_WRITER_SECONDS = 0.5
 BUSY_CHECKPOINT_SECONDS = 0.1
 """How long emptying the log waits for readers, while nothing is written."""
 CACHE_KIB = 16_384
-CHECKPOINT_PAGES = 2_000
-"""Pages in the log before they are put into the file: about 8 MiB."""
+CHECKPOINT_PAGES = 4_000
+"""Pages in the log before they are put into the file: about 16 MiB."""
 LOG_KEPT_BYTES = 16 * 1024 * 1024
 """What the log is cut back to once it begins anew."""
 COPY_PAGES = 1_000
