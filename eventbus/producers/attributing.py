@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import anyio
+import msgspec
 
 from eventbus.bus import EventBus
 from eventbus.clock import SYSTEM_CLOCK, Clock
@@ -19,6 +20,7 @@ from eventbus.producers.told import ToldByOthers
 from eventbus.watching.attribution import actor_of, span_of
 from eventbus.watching.change import Actor, Change
 from eventbus.watching.phases import TELLING, Phases
+from eventbus.watching.writers import Writers
 
 __all__ = ["GRACE_S", "SETTLE_S", "Attributor"]
 
@@ -48,6 +50,7 @@ class Attributor:
         *,
         grace: float = GRACE_S,
         settle: float = SETTLE_S,
+        writers: Writers | None = None,
         clock: Clock = SYSTEM_CLOCK,
         disk: Disk = SYSTEM_DISK,
     ) -> None:
@@ -55,6 +58,7 @@ class Attributor:
         self.phases = Phases()
         self._bus = bus
         self._settle = timedelta(seconds=settle)
+        self._writers = writers
         self._clock = clock
         self._disk = disk
         self._own: deque[Event] = deque(maxlen=WAITING_MOST)
@@ -113,7 +117,16 @@ class Attributor:
         if span.latest - span.earliest >= self.grace and len(self.phases):
             stamped = self._stamped(change.where)
             span = span_of(change, grace=self.grace, stamped=stamped)
-        return actor_of(change, self.phases, span)
+        return self._with_process(actor_of(change, self.phases, span), change)
+
+    def _with_process(self, actor: Actor, change: Change) -> Actor:
+        """The same with the process that wrote, where the kernel says so."""
+        if self._writers is None or change.op != "write":
+            return actor
+        writer = self._writers.writer_of(change.where, changed=change.changed)
+        if writer is None:
+            return actor
+        return msgspec.structs.replace(actor, pid=writer.pid, command=writer.command)
 
     # --- what is told --------------------------------------------------------------
 

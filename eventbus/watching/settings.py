@@ -30,6 +30,8 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Tell within some 20 ms instead of 80, for a little more CPU while idle."""
     grace_ms: float = 500
     """A change noticed so long after a tool call has ended may still be that call's."""
+    writers: bool = True
+    """Whether the process that wrote is told as well, where the kernel says so (Linux, root)."""
     keep: Literal["off", "text", "all"] = "off"
     """Whether contents are kept, of texts or of all files, to compare with and to go back to."""
     keep_bytes: int = 512 * MIB

@@ -17,6 +17,7 @@ from eventbus.producers import told as told_module
 from eventbus.producers.attributing import Attributor
 from eventbus.producers.told import ToldByOthers
 from eventbus.watching.change import NOBODY, Change
+from eventbus.watching.writers import listen_for_writers
 from tests.letters import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +201,22 @@ async def test_a_deletion_is_of_when_its_directory_changed(tmp_path: Path) -> No
         gone = seen(tmp_path, "deep/down/a.py", op="delete", noticed=late)
 
         assert attributor.actor_of(gone).trace == call.trace
+
+
+async def test_the_process_that_wrote_is_told_where_the_kernel_says_so(tmp_path: Path) -> None:
+    writers = listen_for_writers([tmp_path])
+    if writers is None:
+        pytest.skip("this process may not ask the kernel who writes")
+    with EventBus(None) as bus, Attributor(bus, writers=writers) as attributor:
+        (tmp_path / "old").write_text("x")
+        subprocess.run(["cp", "old", "a.py"], cwd=tmp_path, check=True)
+        change = seen(tmp_path)
+
+        assert eventually(lambda: attributor.actor_of(change).pid)
+        actor = attributor.actor_of(change)
+        assert (actor.trace, actor.pid == os.getpid()) == (None, False)
+        assert attributor.actor_of(seen(tmp_path, op="delete")).pid is None
+    writers.close()
 
 
 async def test_after_closing_nothing_is_listened_to(tmp_path: Path) -> None:
