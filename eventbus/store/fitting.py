@@ -6,9 +6,10 @@ lands as its beginning and a digest, on either engine; the event's line has it
 as it is. A record without an id gets one made of what it says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from eventbus.event import Event
 from eventbus.store.topic import NAME_BYTES_MOST, PATH_BYTES_MOST, cut_name, in_text
 
-__all__ = ["fitting", "id_in_store"]
+__all__ = ["all_fitting", "id_in_store"]
 
 NAMES = {
     "actor": NAME_BYTES_MOST,
@@ -43,10 +44,22 @@ NAMES = {
 ID_BYTES = 16
 
 
-def fitting(event: Event, line: bytes) -> Event:
-    """The event as it lands: nearly always itself."""
-    is_short = len(line) <= NAME_BYTES_MOST  # nothing in it is longer than all of it
-    if is_short and event.id and "\x00" not in event.id:
+def all_fitting(events: Sequence[Event], lines: Sequence[bytes]) -> Sequence[Event]:
+    """The events as they land: nearly always themselves."""
+    if not events:
+        return events
+    ids = list(map(_id_of, events))
+    are_short = max(map(len, lines)) <= NAME_BYTES_MOST  # nothing in one is longer than all of it
+    if are_short and all(ids) and "\x00" not in "".join(ids):
+        return events
+    return list(map(_fitting, events, lines))
+
+
+_id_of = attrgetter("id")
+
+
+def _fitting(event: Event, line: bytes) -> Event:
+    if len(line) <= NAME_BYTES_MOST and event.id and "\x00" not in event.id:
         return event
     changed: dict[str, Any] = dict(_cut(event))
     if scope := dict(_cut(event.scope)):

@@ -9,7 +9,7 @@ from eventbus.sinkthread import in_parts
 from eventbus.store.cursors import keep_cursor
 from eventbus.store.engine import Writer
 from eventbus.store.events import BEHIND, Lined, land_lines
-from eventbus.store.fitting import fitting
+from eventbus.store.fitting import all_fitting
 from eventbus.store.schema import TOPICS
 from eventbus.store.topic import Topic
 
@@ -49,9 +49,7 @@ def _lined(lines: Sequence[bytes]) -> list[Lined]:
         for part in in_parts(list(lines), LINES_A_PART, behind=BEHIND)
         for event in _read_back(part)
     ]
-    return [
-        Lined(event, line, fitting(event, line)) for event, line in zip(events, lines, strict=True)
-    ]
+    return list(map(Lined, events, lines, all_fitting(events, lines)))
 
 
 def _read_back(lines: list[bytes]) -> list[Event]:
