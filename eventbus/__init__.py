@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from eventbus.producers.tasks import rate_task, record_task
     from eventbus.producers.tools import tool
     from eventbus.producers.uncaught import record_uncaught
+    from eventbus.producers.watcher import Watcher
     from eventbus.producers.workers import worker_task
     from eventbus.recorder import spending_limits
     from eventbus.store.relevance import RelevanceIndex
+    from eventbus.watching.settings import WatchSettings
 
 __all__ = [
     "Batch",
@@ -85,6 +87,8 @@ __all__ = [
     "Statistics",
     "Unavailable",
     "UnknownEvent",
+    "WatchSettings",
+    "Watcher",
     "agent_spawned",
     "channel_message",
     "conversation",
@@ -153,9 +157,11 @@ _LATER = {
     "record_task": "eventbus.producers.tasks",
     "tool": "eventbus.producers.tools",
     "record_uncaught": "eventbus.producers.uncaught",
+    "Watcher": "eventbus.producers.watcher",
     "worker_task": "eventbus.producers.workers",
     "spending_limits": "eventbus.recorder",
     "RelevanceIndex": "eventbus.store.relevance",
+    "WatchSettings": "eventbus.watching.settings",
 }
 """Names that are loaded when they are first asked for, with their homes."""
 

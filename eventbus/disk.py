@@ -54,7 +54,7 @@ class Disk:
     def status(self, fd: int) -> os.stat_result:
         return os.fstat(fd)
 
-    def stat(self, path: Path) -> os.stat_result:
+    def stat(self, path: Path | str) -> os.stat_result:
         return os.stat(path, follow_symlinks=False)
 
     def truncate(self, fd: int, size: int) -> None:
@@ -106,6 +106,11 @@ class Disk:
         with suppress(FileNotFoundError):
             return os.listdir(directory)
         return []
+
+    def scan(self, directory: Path | str) -> "list[os.DirEntry[str]]":
+        """What is in a directory, with what the system says of each."""
+        with os.scandir(directory) as entries:
+            return list(entries)
 
     def make_directory(self, path: Path) -> None:
         """Make a private directory, and those above it, unless there."""

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = {
     *("aiofiles", "anyio", "asyncio", "backports", "click", "compression", "cronsim"),
-    *("sinks", "sqlite3", "trio", "uvloop", "watchfiles"),
+    *("sinks", "pathspec", "sqlite3", "trio", "uvloop", "watchfiles"),
 }
 """Packages that have no part in emitting an event."""
 

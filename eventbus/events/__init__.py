@@ -26,7 +26,7 @@ from eventbus.events.storage import StorageMeasured
 from eventbus.events.system import DiskLow, LogRotated, MemoryHigh
 from eventbus.events.task import Alternative, RouteChosen, TaskFinished, TaskRated
 from eventbus.events.traces import ToolFinished, ToolStarted, ToolUpdated
-from eventbus.events.watch import WatchGap
+from eventbus.events.watch import WatchBurst, WatchGap
 from eventbus.events.websocket import ViewerJoined, ViewerLeft
 from eventbus.events.worker import WorkerFailed, WorkerFinished
 
@@ -93,6 +93,7 @@ __all__ = [
     "ValidationFailed",
     "ViewerJoined",
     "ViewerLeft",
+    "WatchBurst",
     "WatchGap",
     "WorkerFailed",
     "WorkerFinished",

@@ -30,6 +30,8 @@ class FileWritten(Event, tag="file:write"):
     """The process that did it, where the kernel says so."""
     command: str | UnsetType | None = UNSET
     """What that process was called."""
+    burst: str | UnsetType = UNSET
+    """The id of the `watch:burst` it is a part of."""
 
 
 class FileDeleted(Event, tag="file:delete"):
@@ -50,6 +52,8 @@ class FileDeleted(Event, tag="file:delete"):
     """The process that did it, where the kernel says so."""
     command: str | UnsetType | None = UNSET
     """What that process was called."""
+    burst: str | UnsetType = UNSET
+    """The id of the `watch:burst` it is a part of."""
 
 
 class DirectoryMade(Event, tag="file:mkdir"):
@@ -64,3 +68,5 @@ class DirectoryMade(Event, tag="file:mkdir"):
     """The process that did it, where the kernel says so."""
     command: str | UnsetType | None = UNSET
     """What that process was called."""
+    burst: str | UnsetType = UNSET
+    """The id of the `watch:burst` it is a part of."""

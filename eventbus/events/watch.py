@@ -1,4 +1,4 @@
-"""Holes in what the watcher saw: watch:gap."""
+"""What the watcher says of its own watching: watch:*."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ import msgspec
 
 from eventbus.event import Event
 
-__all__ = ["WatchGap"]
+__all__ = ["WatchBurst", "WatchGap"]
 
 
 class WatchGap(Event, tag="watch:gap"):
@@ -18,3 +18,22 @@ class WatchGap(Event, tag="watch:gap"):
     to: datetime | None = None
     found: int | None = None
     """Changes that looking again has found."""
+
+
+class WatchBurst(Event, tag="watch:burst"):
+    """Many files changed at once; each is told as well, with this event's id."""
+
+    changes: int
+    written: int = 0
+    deleted: int = 0
+    made: int = 0
+    """Directories."""
+    size_bytes: int = 0
+    """Of what was written."""
+    where: dict[str, int] = {}
+    """Changes by directory, of the directories with most."""
+    duration_ms: float | None = None
+    actor: str | None = None
+    """The tool that made all of them; None: unknown, or several."""
+    agent_name: str | None = None
+    trace: str | None = None

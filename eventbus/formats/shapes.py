@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import msgspec
+from msgspec import UNSET
 
 from eventbus.event import Event, encode
+from eventbus.events.file import DirectoryMade, FileDeleted, FileWritten
 from eventbus.formats import audit, backup, errors, flat, interactions, storage, usage
 from eventbus.formats.record import read_back
 
@@ -37,11 +39,18 @@ def _shape(name: str, kinds: tuple[str, ...], encode: Encode) -> Shape:
     return Shape(name=name, kinds=kinds, encode=forgiving)
 
 
+def _told_alone(event: Event) -> bytes | None:
+    """The flat line of an event; none of one of many that a `watch:burst` tells together."""
+    if isinstance(event, (FileWritten, FileDeleted, DirectoryMade)) and event.burst is not UNSET:
+        return None
+    return flat.encode(event)
+
+
 SHAPES: dict[str, Shape] = {
     shape.name: shape
     for shape in (
         Shape(name="jsonl", kinds=("*",), encode=encode, is_full=True),
-        Shape(name="flat", kinds=("*",), encode=flat.encode),
+        Shape(name="flat", kinds=("*",), encode=_told_alone),
         _shape("audit", audit.KINDS, audit.encode),
         _shape("interactions", interactions.KINDS, interactions.encode),
         _shape("usage", usage.KINDS, usage.encode),

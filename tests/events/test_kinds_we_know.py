@@ -80,6 +80,7 @@ bus:open BusOpened writer host pid
 bus:gap GapLeft lane reason count bytes first_ts last_ts
 bus:recover Recovered cut_bytes digest
 bus:stats StatsTaken
+watch:burst WatchBurst changes written deleted made size_bytes where
 watch:gap WatchGap reason from to found
 log:line LogLine event_type source message kv
 log:ingest LogIngested path file bytes last lines unparsed

@@ -69,6 +69,7 @@ from eventbus.events import (
     ValidationFailed,
     ViewerJoined,
     ViewerLeft,
+    WatchBurst,
     WatchGap,
     WorkerFailed,
     WorkerFinished,
@@ -146,6 +147,7 @@ MINIMAL: tuple[Event, ...] = (
     ValidationFailed(type="ValidationError"),
     ViewerJoined(),
     ViewerLeft(),
+    WatchBurst(changes=402),
     WatchGap(reason="overflow"),
     WorkerFailed(task="summarise"),
     WorkerFinished(task="summarise"),
@@ -425,6 +427,18 @@ FULL: tuple[Event, ...] = (
     ),
     ViewerJoined(client="127.0.0.1:50000"),
     ViewerLeft(client="127.0.0.1:50000"),
+    WatchBurst(
+        changes=402,
+        written=390,
+        deleted=10,
+        made=2,
+        size_bytes=780,
+        where={"src/gen": 400, ".": 2},
+        duration_ms=812.5,
+        actor="build",
+        agent_name="scout",
+        trace=TRACE,
+    ),
     WatchGap(reason="overflow", from_=FIRST, to=FIRST + timedelta(seconds=2), found=17),
     WorkerFailed(
         task="summarise",
@@ -477,6 +491,9 @@ FURTHER: dict[str, Event] = {
     ),
     "deleted by a process": FileDeleted(path="src/b.py", pid=4711, command="rm"),
     "made by a process": DirectoryMade(path="src", pid=4711, command="mkdir"),
+    "in a burst": FileWritten(path="src/b.py", size_bytes=2048, burst=TRACE),
+    "deleted in a burst": FileDeleted(path="src/b.py", burst=TRACE),
+    "made in a burst": DirectoryMade(path="src", burst=TRACE),
 }
 
 

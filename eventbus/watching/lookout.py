@@ -1,0 +1,410 @@
+"""Looking at one root: what the kernel named, what is new, and all else by turns."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from eventbus.clock import Clock
+from eventbus.disk import Disk
+from eventbus.watching.names import is_text
+from eventbus.watching.rules import GITIGNORE, Rules
+from eventbus.watching.tree import Found, Tree
+
+__all__ = ["Gap", "Lookout"]
+
+AGAIN_S = 0.1
+"""Until a directory that is still being filled is looked in again."""
+FRESH_NS = 50_000_000
+"""A time younger than that may stand for two changes: the kernel's clock ticks each 4 ms."""
+IN_FLIGHT_S = 0.5
+"""The kernel's notice of a change is here by then, if it comes at all."""
+WHOLE_LISTING = 32
+"""Paths of one directory from which on listing it is cheaper than asking for each."""
+GLANCES, DEEP, BLIND = 400, 100, 5_000
+"""Paths a turn: directories whose time is asked, paths compared, paths the kernel tells
+nothing of. The first two cost a process some 0.1 % of a core, at a turn a second."""
+GITIGNORE_MOST = 1024 * 1024
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A time in which changes may have gone unseen, and what looking again found."""
+
+    reason: str
+    since: datetime | None
+    until: datetime | None
+    """None: it goes on."""
+    found: int | None
+
+
+class _Suspect(msgspec.Struct, frozen=True):
+    """What is known of a path that seems to differ from it."""
+
+    due_s: float
+    """Until then the kernel may tell of it."""
+    known: object
+
+
+class Lookout:
+    """Keeps the tree of one root true, and says what changed in it.
+
+    The kernel's word is where it looks first; that it looks by itself as well
+    is what makes its answer complete. Not for two threads at once.
+    """
+
+    def __init__(
+        self, root: Path, rules: Rules, *, clock: Clock, disk: Disk, rest: Callable[[], None]
+    ) -> None:
+        self.root = root
+        self.tree = Tree(root, rules, disk=disk, rest=rest)
+        self.heard: dict[str, int] = {}
+        """Directories whose changes the kernel tells, and their inodes."""
+        self.unheard: set[str] = set()
+        """Directories that are not what they were, since somebody cleared this."""
+        self.unreadable: dict[str, datetime] = {}
+        """Directories that cannot be listed, and since when."""
+        self.gaps: list[Gap] = []
+        """Those that have not been taken yet."""
+        self.hears_all = False
+        """False: there may be a directory to be heard that is not."""
+        self._doubt: str | None = None
+        self._gone_since: datetime | None = None
+        self._root_inode = 0
+        self._root_seen = clock.now()
+        self._dirty: dict[str, None] = {}
+        self._restless: dict[str, float] = {}
+        """Directories to be looked in again, and when."""
+        self._suspects: dict[str, _Suspect] = {}
+        """Paths of which the kernel has yet to tell what differs."""
+        self._racy: set[str] = set()
+        """Files whose time was so young that another write may not have moved it."""
+        self._rounds: dict[str, Iterator[str]] = {}
+        self._round_since = self._round_began = clock.now()
+        """When all that the kernel tells of was last known to be as it was told."""
+        self._clock = clock
+        self._disk = disk
+        self._rest = rest
+
+    # --- what is to be looked at -----------------------------------------------------
+
+    def begin(self) -> list[Found]:
+        """Look at everything for the first time; what differs from the tree as it was given."""
+        for directory in [*self.tree.names]:
+            self._read_rules(directory)
+        stamp = self.tree.stamp_of("")
+        self._root_inode = stamp[1] if stamp else 0
+        return self.look_everywhere()
+
+    def hear(self, paths: Iterable[str]) -> None:
+        """The kernel names absolute paths."""
+        skip = len(self.tree.root) + 1
+        for path in paths:
+            self._dirty[path[skip:]] = None
+
+    def hears(self, directories: dict[str, int]) -> None:
+        """The kernel tells of these from now on: look in each that is new to it once more."""
+        for directory, inode in directories.items():
+            if self.heard.get(directory) != inode:
+                self._restless[directory] = 0.0
+        self.heard = dict(directories)
+        self.hears_all = False
+
+    def hears_none(self) -> None:
+        """The kernel tells nothing from now on."""
+        self.unheard.update(self.tree.names)
+        self.heard.clear()
+        self.hears_all = False
+
+    def hearable(self) -> dict[str, int]:
+        """Directories that can be listened to, and their inodes.
+
+        The kernel's word of a name that is no text would end the listening.
+        """
+        entries, names = self.tree.entries, self.tree.names
+        hearable = {}
+        for directory, inside in [*names.items()]:
+            self._rest()
+            if directory in self.unreadable or not is_text(directory):
+                continue
+            if all(map(is_text, inside)):
+                hearable[directory] = entries[directory].inode if directory else self._root_inode
+        return {} if self._gone_since else hearable
+
+    def doubt(self, reason: str) -> None:
+        """Look at everything in the next look, and tell a gap."""
+        self._doubt = reason
+
+    @property
+    def due(self) -> float | None:
+        """When there is something to be looked at, on the monotonic clock; None: nothing."""
+        if self._dirty or self._doubt:
+            return 0.0
+        return min(
+            (*self._restless.values(), *(each.due_s for each in self._suspects.values())),
+            default=None,
+        )
+
+    # --- looking -----------------------------------------------------------------------
+
+    def look(self) -> list[Found]:
+        """Look at all that is due."""
+        if self._doubt is not None:
+            return self._look_in_doubt()
+        now = self._clock.monotonic()
+        found: list[Found] = []
+        if "" in self._dirty:
+            found += self._look_at_root()
+        dirty, self._dirty = self._dirty, {}
+        for directory, paths in self._by_directory(dirty).items():
+            found += self._look_at_some(directory, paths)
+        due = [path for path, at in self._restless.items() if at <= now]
+        for directory in due:
+            self._restless.pop(directory, None)
+        found += self._look_through(due)
+        found += self._look_at_suspects(now)
+        return found
+
+    def _look_in_doubt(self) -> list[Found]:
+        reason, self._doubt = self._doubt, None
+        self._dirty.clear()
+        since = self._root_seen
+        found = self.look_everywhere()
+        self._tell_gap(str(reason), since=since, found=len(found))
+        return found
+
+    def look_everywhere(self) -> list[Found]:
+        """Compare all of it."""
+        found = self._look_at_root()
+        if self._gone_since is None:
+            found += self._look_through([*self.tree.names])
+        return found
+
+    def take_turn(self) -> list[Found]:
+        """Look at the root, at what the kernel does not tell of, and at a part of the rest."""
+        found = self._look_at_root()
+        if self._gone_since is not None:
+            return found
+        found += self._look_through(self._blind_ones())
+        later = self._clock.monotonic() + IN_FLIGHT_S
+        for directory in self._next("glance", self.heard, GLANCES):
+            stamp = self.tree.stamp_of(directory)
+            known = self.tree.listed.get(directory)
+            if directory in self.heard and stamp != known:
+                self._suspects.setdefault(directory, _Suspect(later, known))
+        for path in self._next("deep", self.tree.entries, DEEP):
+            if path.rpartition("/")[0] in self.heard and self.tree.differs(path):
+                self._suspects.setdefault(path, _Suspect(later, self.tree.entries.get(path)))
+        return found
+
+    def _blind_ones(self) -> list[str]:
+        """Some of the directories the kernel does not tell of, the unreadable among them."""
+        blind = self.tree.names.keys() - self.heard.keys()
+        some: list[str] = []
+        paths = 0
+        while blind and len(some) < len(blind) and paths < BLIND:
+            some += self._next("blind", blind, 1)
+            paths += len(self.tree.names.get(some[-1], ())) + 1
+        return some
+
+    def _next(self, what: str, of: Iterable[str], most: int) -> Iterator[str]:
+        """The next few of a round that never ends; it takes up what is new at its start."""
+        left = self._rounds.get(what)
+        some = [*islice(left, most)] if left is not None else []
+        if not some:
+            if what == "glance":
+                self._round_since, self._round_began = self._round_began, self._clock.now()
+            left = self._rounds[what] = iter([*of])
+            some = [*islice(left, most)]
+        yield from some
+
+    def _look_at_suspects(self, now: float) -> list[Found]:
+        """Look at what the kernel should have told of by now; what is found is a gap."""
+        due = {path: each for path, each in self._suspects.items() if each.due_s <= now}
+        found: list[Found] = []
+        for path, suspect in due.items():
+            del self._suspects[path]
+            if path in self.tree.names:
+                if self.tree.listed.get(path) == suspect.known:
+                    found += self._look_through([path])
+            elif self.tree.entries.get(path) is suspect.known:
+                found += self._look_at_some(path.rpartition("/")[0], [path])
+        if found:
+            self._tell_gap("unheard", since=self._round_since, found=len(found))
+        return found
+
+    # --- the root -------------------------------------------------------------------------
+
+    def _look_at_root(self) -> list[Found]:
+        """See whether it is there, and is the one it was."""
+        stamp, now = self.tree.stamp_of(""), self._clock.now()
+        if stamp is None:
+            return self._root_is_gone(now)
+        since, self._root_seen = self._root_seen, now
+        if self._gone_since is None and stamp[1] == self._root_inode:
+            return []
+        self._root_inode = stamp[1]
+        self.hears_none()
+        reason = "root replaced" if self._gone_since is None else "root back"
+        since, self._gone_since = self._gone_since or since, None
+        found = self._look_through([*self.tree.names])
+        self._tell_gap(reason, since=since, found=len(found))
+        return found
+
+    def _root_is_gone(self, now: datetime) -> list[Found]:
+        if self._gone_since is not None:
+            return []
+        self._gone_since = now
+        self.hears_none()
+        found = [*self.tree.remove_all()]
+        self.unreadable.clear()
+        self.gaps.append(Gap("root gone", since=self._root_seen, until=None, found=len(found)))
+        return found
+
+    # --- parts of it ------------------------------------------------------------------------
+
+    def _by_directory(self, paths: Iterable[str]) -> dict[str, list[str]]:
+        """The paths by the nearest directory that is known; a hidden one's are left out."""
+        sorted_out: dict[str, list[str]] = {}
+        for path in paths:
+            directory, _, _ = path.rpartition("/")
+            while directory and directory not in self.tree.names:
+                path = directory
+                directory, _, _ = path.rpartition("/")
+            if path:
+                sorted_out.setdefault(directory, []).append(path)
+        return sorted_out
+
+    def _look_at_some(self, directory: str, paths: list[str]) -> list[Found]:
+        """Look at paths of one directory, and in those that are new directories."""
+        if directory not in self.tree.names:  # gone by now
+            return []
+        if len(paths) > WHOLE_LISTING:
+            return self._look_through([directory])
+        found: list[Found] = []
+        for path in dict.fromkeys(paths):
+            try:
+                before = self.tree.entries.get(path)
+                news = [*self.tree.look_at(path)]
+            except OSError:  # its directory has become unreadable
+                return found + self._look_through([directory])
+            if not news and before is not None:
+                news = self._look_twice(path)
+            found += self._taken(news)
+            if path in self.tree.names:
+                self._unhear(path)  # another one may have its inode
+                found += self._look_through([path])
+        return found
+
+    def _look_twice(self, path: str) -> list[Found]:
+        """A write that left no trace, because the one before it was too short ago."""
+        entry = self.tree.entries.get(path)
+        if path not in self._racy or entry is None:
+            return []
+        self._racy.discard(path)
+        return [Found("write", path, entry, entry)]
+
+    def _look_through(self, directories: list[str]) -> list[Found]:
+        """Look in directories, and in all that are new below them."""
+        found: list[Found] = []
+        waiting = directories[::-1]
+        while waiting:
+            directory = waiting.pop()
+            if directory not in self.tree.names:
+                continue
+            news = self._look_in(directory)
+            found += news
+            waiting += [each.path for each in reversed(news) if each.op == "mkdir"]
+        return found
+
+    def _look_in(self, directory: str) -> list[Found]:
+        news: list[Found] = []
+        try:
+            news.extend(self.tree.look_in(directory))
+        except (FileNotFoundError, NotADirectoryError):
+            if directory:
+                with suppress(OSError):
+                    news.extend(self.tree.look_at(directory))
+            return self._taken(news)
+        except OSError as error:
+            self._cannot_read(directory, error)
+            return self._taken(news)
+        self._can_read(directory, len(news))
+        self._look_again_if_fresh(directory)
+        return self._taken(news)
+
+    def _look_again_if_fresh(self, directory: str) -> None:
+        """Come back to a directory that may go on changing within the time it shows."""
+        listed = self.tree.listed.get(directory)
+        if listed is not None and 0 <= self._now_ns() - listed[0] < FRESH_NS:
+            self._restless[directory] = self._clock.monotonic() + AGAIN_S
+
+    def _now_ns(self) -> int:
+        return int(self._clock.now().timestamp() * 1e9)
+
+    def _taken(self, news: list[Found]) -> list[Found]:
+        """The same, after what follows from it for the next looks."""
+        now_ns = self._now_ns()
+        for each in news:
+            self._rest()
+            if each.op == "write" and each.now is not None:
+                if 0 <= now_ns - each.now.mtime_ns < FRESH_NS:
+                    self._racy.add(each.path)
+            elif each.op == "mkdir":
+                self.hears_all = False
+            elif each.before is not None and each.before.is_directory:
+                self._unhear(each.path)
+                self.unreadable.pop(each.path, None)
+        if self.tree.rules.reads_gitignore:
+            return self._taken_by_rules(news)
+        return news
+
+    def _taken_by_rules(self, news: list[Found]) -> list[Found]:
+        """What is left of it once the `.gitignore` files among it are read."""
+        for each in news:
+            directory, _, name = each.path.rpartition("/")
+            if name == GITIGNORE:
+                self._read_rules(directory)
+        return [each for each in news if each.op == "delete" or each.path in self.tree.entries]
+
+    def _unhear(self, directory: str) -> None:
+        self.unheard.add(directory)
+        if self.heard.pop(directory, None) is not None:
+            self.hears_all = False
+
+    # --- what cannot be read ------------------------------------------------------------------
+
+    def _cannot_read(self, directory: str, error: OSError) -> None:
+        self._unhear(directory)
+        if directory not in self.unreadable:
+            now = self.unreadable[directory] = self._clock.now()
+            reason = f"unreadable: {directory or '.'}: {error.strerror}"
+            self.gaps.append(Gap(reason, since=now, until=None, found=None))
+
+    def _can_read(self, directory: str, found: int) -> None:
+        since = self.unreadable.pop(directory, None)
+        if since is not None:
+            self.hears_all = False
+            self._tell_gap(f"unreadable: {directory or '.'}", since=since, found=found)
+
+    def _tell_gap(self, reason: str, *, since: datetime | None, found: int) -> None:
+        self.gaps.append(Gap(reason, since=since, until=self._clock.now(), found=found))
+
+    # --- rules found in the tree ------------------------------------------------------------------
+
+    def _read_rules(self, directory: str) -> None:
+        """Take up a `.gitignore`: drop what it hides, look for what it shows."""
+        if not self.tree.rules.reads_gitignore:
+            return
+        path = f"{directory}/{GITIGNORE}" if directory else GITIGNORE
+        text: str | None = None
+        with suppress(OSError, UnicodeDecodeError):
+            text = self._disk.read(Path(self.tree.where(path)))[:GITIGNORE_MOST].decode()
+        if self.tree.rules.read(directory, text):
+            self.tree.forget_hidden()
+            below = f"{directory}/" if directory else ""
+            self._restless.update(
+                (each, 0.0) for each in self.tree.names if f"{each}/".startswith(below)
+            )
