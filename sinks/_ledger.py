@@ -291,6 +291,11 @@ class Ledger:
         self.files[file.path] = copy
         self.names_changed = True
 
+    def sync_cursor(self) -> None:
+        """Return when the cursor, too, is on the disk: nothing before it is ever cut."""
+        self._save_synced()
+        self._sync_book()
+
     def _let_go(self, in_use: Container[Path]) -> bool:
         """Have no more to do with files that are done; they may be packed from now on."""
         done = [

@@ -21,6 +21,7 @@ from eventbus.sink import Cursor
 from sinks._append import Appender, Change
 from sinks._ledger import Ledger
 from sinks._packing import finish_interrupted
+from sinks._seals import FileSeals, NoFileSeals
 from sinks._sessions import SessionIndex
 from sinks._tidy import Tidier
 
@@ -36,6 +37,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     rotate_bytes: int = 0
     keep_days: float = 30
     packs: bool = False
+    sealed_in: Path | None = None
+    """The state directory whose keys seal the lines; None: they are not sealed."""
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -66,8 +69,18 @@ class Shelf:
         self._disk = disk
         self._ledger = Ledger(series.directory / f".{name}.cursor", clock=clock, disk=disk)
         self._sessions = SessionIndex(series.directory / f".{name}.index")
+        self._seals = (
+            NoFileSeals()
+            if rules.sealed_in is None
+            else FileSeals(rules.sealed_in, series, clock=clock, disk=disk)
+        )
         self._tidier = Tidier(
-            series, keep_days=rules.keep_days, packs=rules.packs, clock=clock, disk=disk
+            series,
+            keep_days=rules.keep_days,
+            packs=rules.packs,
+            seals=self._seals,
+            clock=clock,
+            disk=disk,
         )
         self._written: Cursor = {}
         """The cursor of the last batch of this run."""
@@ -89,6 +102,7 @@ class Shelf:
         seen = self._ledger.resume(self._is_ours)
         self._tidier.guard = PruneGuard(seen, self._ledger.hold_seconds)
         finish_interrupted(self._series, self._disk)
+        self._seals.begin()
         names = set(self._disk.names(self._directory))
         self._sessions.load(self._disk, names)
         if self._live is not None and self._live.name in names:
@@ -124,11 +138,13 @@ class Shelf:
                 self._put_parcel(parcel)
             self._ledger.commit(cursor)
         except BaseException:
+            self._seals.roll_back()
             for name in self._sessions.forget_new():
                 self._ledger.take_away(self._directory / name)
             self._ledger.roll_back()
             raise
         self._sessions.keep_new()
+        self._seals.commit()
         self._written = cursor
 
     def _put_parcel(self, parcel: Parcel) -> None:
@@ -136,7 +152,9 @@ class Shelf:
         while rest:
             file = self._file_with_room(self._path_for(parcel), rest[0], parcel.day)
             fitting = self._fitting(file, rest)
-            self._ledger.append(file, b"\n".join([*rest[:fitting], b""]))
+            piece = b"\n".join([*rest[:fitting], b""])
+            self._ledger.append(file, piece)
+            self._seals.wrote(file.path, piece, end=file.size)
             rest = rest[fitting:]
 
     def _path_for(self, parcel: Parcel) -> Path:
@@ -216,7 +234,9 @@ class Shelf:
         name = self._series.name(day)
         if is_full or name in names or name + PACKED in names:
             name = self._series.name(day, next_number(self._series.all_in(names), day))
+        before = file.path
         self._ledger.rename(file, self._directory / name)
+        self._seals.follow(before, file.path)
         self.rotated += 1
         size_mb = round(file.size / 1024 / 1024, 3)
         self.news.append(
@@ -232,6 +252,7 @@ class Shelf:
         self._ledger.settle()
         self._mind_files()
         self._turn_to_today()
+        self._seals.tend(self._ledger.sync_cursor)
         self._tidier.tick(self._ledger.files)
         self._ledger.hold_seconds = self._tidier.guard.hold_seconds
 
@@ -248,13 +269,16 @@ class Shelf:
             archive = self._archive_of(file)
             if archive is not None:
                 self._ledger.follow(file, archive)  # rotated by hand: nothing is amiss
+                self._seals.follow(path, archive)
                 is_written = False
             else:
                 self._ledger.drop(path)
+                self._seals.disturbed(path)
             if path == self._live:
                 self._open_live(path)
         else:
             self._ledger.mark(file)
+            self._seals.disturbed(path)
         if change != "grown" and is_written:
             self.reopened += 1
             self._tell_changed(path.name, change)
@@ -289,8 +313,13 @@ class Shelf:
         """Return when all lines that were written are on the disk."""
         if self._is_begun:
             self._ledger.sync(self._in_use)
+            self._seals.synced(self._ledger.sync_cursor, self._in_use)
 
     def close(self) -> None:
         """Sync, and let every file go."""
         self._tidier.stop()
-        self._ledger.close()
+        try:
+            self.sync()
+        finally:
+            self._seals.close()
+            self._ledger.close()

@@ -10,6 +10,7 @@ from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.segments import LogSegment, PruneGuard, Series, prunable
 from sinks._packing import pack
+from sinks._seals import NoFileSeals
 
 __all__ = ["Tidier"]
 
@@ -24,12 +25,20 @@ class Tidier:
     """Prunes and packs one series."""
 
     def __init__(
-        self, series: Series, *, keep_days: float, packs: bool, clock: Clock, disk: Disk
+        self,
+        series: Series,
+        *,
+        keep_days: float,
+        packs: bool,
+        seals: NoFileSeals,
+        clock: Clock,
+        disk: Disk,
     ) -> None:
         self.guard = PruneGuard()
         self._series = series
         self._keep_days = keep_days
         self._packs = packs
+        self._seals = seals
         self._clock = clock
         self._disk = disk
         self._looked = float("-inf")
@@ -51,10 +60,12 @@ class Tidier:
     def _prune(self, today: date, in_use: Container[Path]) -> None:
         days_most = 1 if self.guard.is_careful else None
         old = prunable(self._all(), today=today, keep_days=self._keep_days, days_most=days_most)
-        for segment in old:
-            path = self._series.directory / segment.name
-            if path not in in_use and self._is_idle(path, self._keep_days):
+        paths = [self._series.directory / segment.name for segment in old]
+        idle = [one for one in paths if one not in in_use and self._is_idle(one, self._keep_days)]
+        if idle and self._seals.may_prune(idle):
+            for path in idle:
                 self._disk.unlink(path)
+                self._seals.pruned(path)
 
     def _packable(self, today: date) -> list[Path]:
         """Plain segments of days that are over."""

@@ -61,6 +61,8 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Files of older days are deleted; 0: never."""
     compress: Literal["off", "zstd"] = "off"
     """How files of past days are kept."""
+    seal: bool = False
+    """Whether lines are sealed against tampering."""
 
 
 class FileSink(Sink):
@@ -101,6 +103,7 @@ class FileSink(Sink):
             rotate_bytes=self.settings.rotate_bytes,
             keep_days=self.settings.keep_days,
             packs=self.settings.compress == "zstd",
+            sealed_in=_sealed_in(self.settings, home),
         )
         thread, self._thread = self._thread, SinkThread(f"eventbus-{home.lane}")
         if thread is not None:  # of an opening that failed, or of the process we were forked from
@@ -263,6 +266,13 @@ def _shape_of(settings: FileSettings) -> Shape:
     return shape
 
 
+def _sealed_in(settings: FileSettings, home: Home) -> Path | None:
+    """The state directory, for files in its logs, where verifying looks for them."""
+    place = _place_of(settings.path, home).parent
+    is_seen = home.logs is not None and home.logs in (place, place.parent)
+    return home.state if settings.seal and is_seen else None
+
+
 def _place_of(path: str, home: Home) -> Path:
     """Where the files are; in the logs directory unless the settings say otherwise."""
     place = Path(path).expanduser()
@@ -297,6 +307,7 @@ class Audit(FileSink):
     class Settings(FileSettings, frozen=True, kw_only=True):
         path: str = "audit.jsonl"
         shape: str = "audit"
+        seal: bool = True
 
 
 class Interactions(FileSink):

@@ -25,7 +25,7 @@ class Seals(Protocol):
     def seal_if_due(self) -> None:
         """Time has passed."""
 
-    def end(self, why: str, *, named: str | None = None) -> None:
+    def end(self, why: str) -> None:
         """It writes the file no more."""
 
     def abandon(self) -> None:
@@ -50,7 +50,7 @@ class Unsealed:
     def seal_if_due(self) -> None:
         pass
 
-    def end(self, why: str, *, named: str | None = None) -> None:
+    def end(self, why: str) -> None:
         pass
 
     def abandon(self) -> None:

@@ -166,6 +166,11 @@ class Chain:
             self._disk.unlink(chain_key_path(self._state, self.number))
         self.let_go()
 
+    def follow(self, path: Path) -> None:
+        """Go on where the seals are by now."""
+        self.seals, self._of = seals_of(path), said_path(path, self._state)
+        self._keep_key()
+
     def let_go(self) -> None:
         """Have no more to do with it; the next to come ends it."""
         fd, self._fd = self._fd, -1

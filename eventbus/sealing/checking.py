@@ -13,8 +13,8 @@ TRIES_MOST = 5_000
 """Places at which a block is looked for once lines before it were put in or taken out."""
 WINDOW = 1 << 20
 """Bytes in which such places are looked for."""
-GOES_ON = ("closed", "renamed")
-"""Why a chain ended, after which others may write on behind it."""
+LAST = "turned"
+"""Why a chain ended behind which nobody writes on."""
 
 
 class FileCheck:
@@ -49,7 +49,7 @@ class FileCheck:
             elif isinstance(record, Block):
                 self._check_block(record, after if isinstance(after, Block) else None)
             elif isinstance(record, Ended):
-                self._is_closed = record.why not in GOES_ON
+                self._is_closed = record.why == LAST
         self._check_rest()
 
     def say(self, kind: str, first: int, last: int, what: str) -> None:
@@ -100,7 +100,7 @@ class FileCheck:
 
     def _is_as_sealed(self, block: Block) -> bool:
         return self._stands_at(block, self._shift) or self._erasures.explain(
-            self._name, block, self._lines, self._shift, is_every=self._is_every
+            block, self._lines, self._shift, is_every=self._is_every
         )
 
     def _say_altered(self, block: Block) -> None:

@@ -26,23 +26,23 @@ class Erasures:
     """Every declared erasure of a state directory."""
 
     def __init__(self, declared: Iterable[Erased] = ()) -> None:
-        self._digests: dict[tuple[str, int, int], set[str]] = {}
-        self._leaves: dict[str, set[str]] = {}
-        """Of the critical lines that were erased, by file."""
+        self._digests: dict[tuple[int, int, int], set[str]] = {}
+        self._leaves: set[str] = set()
+        """Of the critical lines that were erased."""
         for one in declared:
             for block in one.blocks:
-                self._digests.setdefault((one.of, block.start, block.end), set()).add(block.digest)
-            leaves = {line.leaf for line in one.lines if line.critical}
-            self._leaves.setdefault(one.of, set()).update(leaves)
+                place = (block.chain, block.start, block.end)
+                self._digests.setdefault(place, set()).add(block.digest)
+            self._leaves.update(line.leaf for line in one.lines if line.critical)
 
-    def explain(self, name: str, block: Block, lines: Lines, shift: int, *, is_every: bool) -> bool:
+    def explain(self, block: Block, lines: Lines, shift: int, *, is_every: bool) -> bool:
         """True when the block is as an erasure left it, and no critical line else is changed."""
         start, end = block.start + shift, block.end + shift
-        said = self._digests.get((name, block.start, block.end), set())
+        said = self._digests.get((block.chain, block.start, block.end), set())
         if not said or end > lines.size or lines.digest(start, end) not in said:
             return False
         blob = lines.read(start, end)
-        return leaves_digest(blob, self._leaves[name], is_every=is_every) == block.leaves
+        return leaves_digest(blob, self._leaves, is_every=is_every) == block.leaves
 
 
 def leaves_digest(blob: bytes, erased: set[str], *, is_every: bool) -> str:

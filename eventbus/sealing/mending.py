@@ -11,9 +11,9 @@ import msgspec
 from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.event import UNREADABLE
-from eventbus.sealing.chain import Chain, LiveKey, Tally, cut_to_whole
-from eventbus.sealing.keys import chain_key_path, evolved
-from eventbus.sealing.records import Begun, Block, Ended, Record, is_authentic, read_records
+from eventbus.sealing.chain import Chain, LiveKey, Tally, cut_to_whole, is_begun, said_path
+from eventbus.sealing.keys import Beginning, chain_key_path, evolved
+from eventbus.sealing.records import SEALS, Begun, Block, Ended, Record, is_authentic, read_records
 
 __all__ = ["dead_keys", "end_dead_chains", "live_keys"]
 
@@ -33,7 +33,8 @@ def end_dead_chains(
         try:
             if is_ours(state / live.of):
                 with suppress(OSError):  # the next to come tries again
-                    _end(live, fd, state=state, clock=clock, disk=disk)
+                    there = _where_it_is(live, state, disk)
+                    _end(there, fd, state=state, clock=clock, disk=disk)
         finally:
             disk.close(fd)
 
@@ -79,6 +80,18 @@ def _read(fd: int, disk: Disk) -> LiveKey | None:
         return None
 
 
+def _where_it_is(live: LiveKey, state: Path, disk: Disk) -> LiveKey:
+    """The same, of the name its file has by now: its writer may have died renaming it."""
+    said = state / live.seals
+    names = [name for name in disk.names(said.parent) if name.endswith(SEALS)]
+    for name in sorted(names, key=lambda each: each != said.name):
+        seals = said.with_name(name)
+        if is_begun(Beginning(live.chain, str(seals)), state, disk):
+            of = said_path(seals.with_name(name.removesuffix(SEALS)), state)
+            return msgspec.structs.replace(live, seals=said_path(seals, state), of=of)
+    return live
+
+
 def _end(live: LiveKey, fd: int, *, state: Path, clock: Clock, disk: Disk) -> None:
     seals = state / live.seals
     before = cut_to_whole(seals, disk)
@@ -99,8 +112,10 @@ def _end(live: LiveKey, fd: int, *, state: Path, clock: Clock, disk: Disk) -> No
     now = msgspec.structs.replace(live, epoch=epoch, key=key.hex())
     chain = Chain(now, state=state, before=before, fd=os.dup(fd), disk=disk)
     every = any(isinstance(one.record, Begun) and one.record.every for one in ours)
-    _seal_late(chain, last, state / live.of, Tally(every=every), clock, disk)
-    chain.end("mended", clock)
+    of = state / live.of
+    _seal_late(chain, last, of, Tally(every=every), clock, disk)
+    begun = {one.record.of for one in ours if isinstance(one.record, Begun)}
+    chain.end("mended", clock, None if of.name in begun else of.name)
 
 
 def _seal_late(

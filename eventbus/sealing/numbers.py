@@ -207,6 +207,11 @@ def _names_before(sealed: Sealed) -> dict[str, str]:
             if isinstance(written.record, Ended) and written.record.named == path.name:
                 begun = [one.record for one in records if isinstance(one.record, Begun)]
                 names[path.name] = begun[0].of if begun else path.name
+    for live in (*sealed.live.values(), *sealed.live_after.values()):
+        path = sealed.state / live.of  # renamed, and its chain goes on
+        begun = [one.record for one in sealed.files.get(path, ()) if isinstance(one.record, Begun)]
+        if begun and begun[-1].chain == live.chain:
+            names.setdefault(path.name, begun[0].of)
     return names
 
 

@@ -139,6 +139,7 @@ class ErasedLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ErasedBlock(msgspec.Struct, frozen=True, kw_only=True):
     """What a block's bytes are with the tombstones in it."""
 
+    chain: int
     start: int
     end: int
     digest: str

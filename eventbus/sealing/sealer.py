@@ -55,6 +55,8 @@ class Sealer:
         self._kept_at = float("-inf")
         self._is_unkept = False
         self._chain: Chain | None = None
+        self._named: str | None = None
+        """What the file is called by now, where it was given another name."""
 
     def mend(self, directory: Path) -> None:
         """End the chains that dead writers left over files in a directory."""
@@ -74,7 +76,17 @@ class Sealer:
             self.end("turned")
         self._of, self._start, self._lines = of, start, lines or 0
         self._counts_lines = lines is None
+        self._named = None
         self._forget()
+
+    def follow(self, path: Path) -> None:
+        """The file has another name by now, and so have its seals."""
+        self._of, self._named = path, path.name
+        try:
+            if self._chain is not None:
+                self._chain.follow(path)
+        except OSError as error:
+            self.trouble = str(error)
 
     def _forget(self) -> None:
         self._noted, self._marked, self._begun_at = Tally(every=self._seals_all), None, None
@@ -87,14 +99,16 @@ class Sealer:
         if self._begun_at is None:
             self._begun_at = self._clock.monotonic()
 
-    def mark(self) -> None:
+    def mark(self, *, then_seal: bool = True) -> None:
         """All that was noted is on the disk; seal it if that is due."""
         if self._noted.size:
             self._marked = self._noted.copy()
-        self.seal_if_due()
+        if then_seal:
+            self.seal_if_due()
 
     @property
-    def _is_due(self) -> bool:
+    def is_due(self) -> bool:
+        """True when a block is to be made of what is marked."""
         marked = self._marked
         if marked is None or self._begun_at is None or not self._wants(marked):
             return False
@@ -111,7 +125,7 @@ class Sealer:
     def seal_if_due(self) -> None:
         """Look whether a block is to be sealed, or seals to be synced."""
         try:
-            if self._is_due:
+            if self.is_due:
                 self._seal()
             if self._is_unkept and self._clock.monotonic() - self._kept_at >= KEEP_SECONDS:
                 self._keep()
@@ -161,13 +175,15 @@ class Sealer:
             self._chain.keep()
         self._kept_at, self._is_unkept = self._clock.monotonic(), False
 
-    def end(self, why: str, *, named: str | None = None) -> None:
+    def end(self, why: str) -> None:
         """Seal what is marked, and end the chain; what fails is left to the next to come."""
         try:
             if self._marked is not None and self._wants(self._marked):
                 self._seal()
+            if self._named is not None and self._of is not None and self._chain is None:
+                self._chain = self._begin(self._of)  # to say the name
             if self._chain is not None:
-                self._chain.end(why, self._clock, named)
+                self._chain.end(why, self._clock, self._named)
         except (OSError, ValueError) as error:
             self.trouble = str(error)
         finally:

@@ -420,15 +420,9 @@ def _forged_declaration(
     journal: Journal, name: str, number: int, lines: list[bytes], rng: random.Random
 ) -> bytes:
     blob = b"".join(lines)
-    blocks = [
-        {
-            "start": one["start"],
-            "end": one["end"],
-            "digest": digest_of(blob[one["start"] : one["end"]]),
-        }
-        for one in map(json.loads, journal.seals(name))
-        if one.get("first", 0) <= number <= one.get("last", 0)
-    ]
+    [over] = [one for one in map(json.loads, journal.seals(name)) if _is_over(one, number)]
+    start, end = over["start"], over["end"]
+    digest = digest_of(blob[start:end])
     record = {
         "seal": "erased",
         "chain": json.loads(journal.files["seal.key"])["chain"] - rng.randrange(2),
@@ -437,7 +431,7 @@ def _forged_declaration(
         "lines": [
             {"line": number, "leaf": json.loads(lines[number - 1])["leaf"], "critical": True}
         ],
-        "blocks": blocks,
+        "blocks": [{"chain": over["chain"], "start": start, "end": end, "digest": digest}],
         "where": "id=1",
         "by": "root",
         "why": "because",

@@ -142,11 +142,11 @@ class Desk:
             await sink.close()
 
     def names(self, under: str = ".") -> list[str]:
-        """The log files, without those that begin with a dot."""
+        """The log files, without those that begin with a dot, and without seals."""
         return sorted(
             path.name
             for path in (self.logs / under).iterdir()
-            if path.is_file() and not path.name.startswith(".")
+            if path.is_file() and not path.name.startswith(".") and path.suffix != ".seals"
         )
 
     def told_kinds(self) -> list[str]:
