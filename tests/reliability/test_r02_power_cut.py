@@ -13,7 +13,7 @@ from tests.reliability.orders import Order, Outcome, Style
 from tests.reliability.powercut import LoopDisk, loop_disk, why_no_loop_disk
 
 CUTS = runs(ci=200, long=10_000)
-STORE_CUTS = runs(ci=60, long=5_000)
+STORE_CUTS = runs(ci=200, long=5_000)
 CUTS_A_DISK = 50
 CUTS_A_STATE = 5
 STYLES: tuple[Style, ...] = ("asyncio", "threads")
