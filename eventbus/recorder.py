@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
 
@@ -26,6 +26,7 @@ from eventbus.sink import NamedSink, Sink
 
 if TYPE_CHECKING:
     from eventbus.producers.spending import SpendingLimits
+    from eventbus.producers.watched import Watched
     from eventbus.store.whereabouts import StoreAt
 
 __all__ = ["Recorder", "package_version", "spending_limits"]
@@ -87,6 +88,8 @@ class Recorder:
             self.bus, self.settings.heartbeat, stores=self._stores, clock=clock, disk=disk
         )
         self._beating: _Beating | None = None
+        self._watched: Watched | None = None
+        self._given: dict[str, Any] = {"clock": clock, "disk": disk}
 
     # --- life --------------------------------------------------------------------
 
@@ -99,7 +102,9 @@ class Recorder:
         self.bus.open()
         try:
             self._begin()
+            await self._watch()
         except BaseException:
+            await self._end_watching()
             await self.bus.aclose()
             raise
         return self
@@ -117,6 +122,19 @@ class Recorder:
         if loop is not None:
             self._beating = _Beating()
             loop.start(self._beat, self._beating)
+
+    async def _watch(self) -> None:
+        """Watch files by the settings, for as long as this is the resident."""
+        if not self.bus.is_resident:
+            return
+        from eventbus.producers.watched import Watched  # watchfiles and pathspec
+
+        self._watched = Watched(self.bus, self.heartbeat, **self._given)
+        await self._watched.use(self.settings.watch, self.settings.named_sinks)
+
+    async def _end_watching(self) -> None:
+        if self._watched is not None:
+            await self._watched.aclose()
 
     def _refuse_a_second(self) -> None:
         resident = resident_of(self.settings.state)
@@ -167,6 +185,7 @@ class Recorder:
         with anyio.CancelScope(shield=True):
             if self._beating is not None:
                 await self._beating.end()
+            await self._end_watching()
             reason = kind.__name__ if kind is not None else None
             self.bus.emit_nowait(
                 AppStopped(version=package_version(), pid=os.getpid(), reason=reason)
@@ -203,6 +222,7 @@ class Recorder:
         self.heartbeat.use(wanted.heartbeat)
         try:
             await self._change_lanes(before, wanted)
+            await self._change_watching(before, wanted)
         except BaseException:
             self.heartbeat.use(before.heartbeat)
             raise
@@ -210,6 +230,15 @@ class Recorder:
         if wanted.prices != before.prices:
             use_prices(wanted.prices)
         self.settings = wanted
+
+    async def _change_watching(self, before: Settings, wanted: Settings) -> None:
+        if self._watched is None:
+            return
+        try:
+            await self._watched.use(wanted.watch, wanted.named_sinks)
+        except BaseException:
+            await self._change_lanes(wanted, before)
+            raise
 
     async def _change_lanes(self, before: Settings, wanted: Settings) -> None:
         running = {sink.lane: sink for sink in before.named_sinks}

@@ -11,15 +11,26 @@ from eventbus.bus import EventBus
 from eventbus.clock import Clock
 from eventbus.errors import SettingsError, StateUnusable
 from eventbus.event import Event
-from eventbus.events import AppStarted, AppStopped, Beat, ErrorRaised, LogLine, ReloadFailed
+from eventbus.events import (
+    AppStarted,
+    AppStopped,
+    Beat,
+    ErrorRaised,
+    FileWritten,
+    LogLine,
+    ReloadFailed,
+    WatchGap,
+)
 from eventbus.journal import JournalSettings
 from eventbus.prices import price_of, use_prices
 from eventbus.producers.schedule import HeartbeatSettings, JobSettings
+from eventbus.producers.tools import tool
 from eventbus.recorder import Recorder, package_version
 from eventbus.replay import read_journal
 from eventbus.residence import resident_of
 from eventbus.settings import Settings, load_settings
 from eventbus.sink import NamedSink
+from eventbus.watching.contents import Contents
 
 
 def settings_in(directory: Path, toml: str = "") -> Settings:
@@ -346,3 +357,103 @@ async def test_its_prices_hold_in_this_process_and_a_reload_changes_them(tmp_pat
             assert rate() == 2_000_000
     finally:
         use_prices({})
+
+
+# --- watching files ------------------------------------------------------------------
+
+
+def told_files(state: Path) -> set[str]:
+    """The files that were told, but for the settings, which a test has just written."""
+    told = (event.path for event in read_journal(state) if isinstance(event, FileWritten))
+    return {path for path in told if path != "eventbus.toml"}
+
+
+async def test_a_resident_watches_the_directory_it_was_started_for(tmp_path: Path) -> None:
+    state = tmp_path / ".state"
+    async with Recorder(settings_in(tmp_path), resident=True):
+        (tmp_path / "a.txt").write_text("x")
+        await until(lambda: told_files(state) == {"a.txt"})
+
+    assert '"path":"a.txt"' in (state / "logs/audit.jsonl").read_text()
+
+
+async def test_what_was_changed_right_before_the_end_is_told(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path), resident=True):
+        (tmp_path / "a.txt").write_text("x")
+
+    assert told_files(tmp_path / ".state") == {"a.txt"}
+
+
+async def test_a_recorder_of_a_program_of_ones_own_watches_nothing(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path)):
+        (tmp_path / "a.txt").write_text("x")
+
+    assert told_files(tmp_path / ".state") == set()
+    assert not (tmp_path / ".state/watch").exists()
+
+
+async def test_other_rules_of_watching_are_taken_up(tmp_path: Path) -> None:
+    state = tmp_path / ".state"
+    async with Recorder(settings_in(tmp_path), resident=True) as recorder:
+        assert await recorder.reload(settings_in(tmp_path, '[watch]\nignore = ["*.log"]')) is None
+        (tmp_path / "a.log").write_text("x")
+        (tmp_path / "b.txt").write_text("x")
+        await until(lambda: "b.txt" in told_files(state))
+        assert await recorder.reload(settings_in(tmp_path, "[watch]\noff = true")) is None
+        (tmp_path / "c.txt").write_text("x")
+
+    assert "a.log" not in told_files(state)
+    assert "c.txt" not in told_files(state)
+
+
+async def test_wrong_rules_of_watching_change_nothing(tmp_path: Path) -> None:
+    state = tmp_path / ".state"
+    async with Recorder(settings_in(tmp_path), resident=True) as recorder:
+        (tmp_path / "in").mkdir()
+        wrong = settings_in(tmp_path, f'lanes = ["jsonl"]\n[watch]\nroots = [".", "{tmp_path}/in"]')
+        trouble = await recorder.reload(wrong)
+        (tmp_path / "a.txt").write_text("x")
+        await until(lambda: "a.txt" in told_files(state))
+
+    assert trouble is not None
+    assert "give directories that are not inside each other" in trouble
+    assert recorder.settings.lanes != ("jsonl",)
+
+
+async def test_what_sinks_write_outside_of_the_state_directory_is_not_told(tmp_path: Path) -> None:
+    """Each line would tell of a change, and each change would make a line."""
+    toml = f'[sinks.mine]\nuse = "jsonl"\npath = "{tmp_path}/out/mine-{{date}}.jsonl"'
+    async with Recorder(settings_in(tmp_path, toml), resident=True):
+        (tmp_path / "mine.py").write_text("x")
+        await until(lambda: [*(tmp_path / "out").glob("mine-*.jsonl")])
+
+    assert told_files(tmp_path / ".state") == {"mine.py"}
+
+
+async def test_a_state_directory_in_the_way_of_the_root_is_no_trouble(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path, 'state = "."'), resident=True):
+        pass
+
+    assert events_of(tmp_path, WatchGap) == []
+
+
+async def test_contents_are_kept_as_the_settings_say(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path, '[watch]\nkeep = "text"'), resident=True):
+        (tmp_path / "a.txt").write_text("x")
+        await until(lambda: told_files(tmp_path / ".state"))
+
+    told = events_of(tmp_path / ".state", FileWritten)[-1]
+    assert isinstance(told, FileWritten)
+    assert told.hash is not None
+    assert Contents(tmp_path / ".state").read(told.hash) == b"x"
+
+
+async def test_a_change_inside_a_tool_call_is_told_as_its_own(tmp_path: Path) -> None:
+    async with Recorder(settings_in(tmp_path), resident=True) as recorder:
+        async with tool("write_file", {"path": "a.txt"}, cwd=tmp_path, bus=recorder.bus):
+            (tmp_path / "a.txt").write_text("x")
+        await until(lambda: told_files(tmp_path / ".state"))
+
+    told = events_of(tmp_path / ".state", FileWritten)[-1]
+    assert isinstance(told, FileWritten)
+    assert told.actor == "write_file"

@@ -32,6 +32,8 @@ TURN_S = 1.0
 """Between turns of looking at what the kernel did not name."""
 SAVE_S = 30.0
 """Between times the manifest is written whole, if anything changed."""
+TICK_NS = 10_000_000
+"""How far a file's time may lag behind the clock."""
 AGAIN_S = 1.0
 """Until the watcher begins anew after an error of its own."""
 
@@ -163,11 +165,10 @@ class Rounds:
         if not root.claim():
             return
         kept, found = root.begin()
-        if kept is not None:
-            self._tell(root, found)
-            if found:
-                gap = Gap("not running", kept.saved, self._clock.now(), len(found))
-                self._tell_gap(root, gap)
+        self._tell(root, found)
+        if kept is not None and found:
+            gap = Gap("not running", kept.saved, self._clock.now(), len(found))
+            self._tell_gap(root, gap)
         self._save(root)
 
     def _tell(self, root: "_Root", found: list[Found]) -> None:
@@ -248,6 +249,7 @@ class _Root:
         self._lock_fd: int | None = None
         self._claim_at_s = 0.0
         self._is_elsewhere = False
+        self._opened_ns = int(clock.now().timestamp() * 1e9) - TICK_NS
         self._clock = clock
         self._disk = disk
 
@@ -295,8 +297,13 @@ class _Root:
         found = self.lookout.begin()
         self.is_begun = True
         if kept is None:
-            return None, []
+            return None, [each for each in found if self._is_younger(each)]
         return kept, [each for each in found if _is_news(each, kept)]
+
+    def _is_younger(self, found: Found) -> bool:
+        """Whether a file was written since this began, before it was seen for the first time."""
+        now = found.now
+        return found.op == "write" and now is not None and now.ctime_ns >= self._opened_ns
 
     def begin_anew(self, error: Exception) -> None:
         """After an error of our own: trust nothing, and look at everything."""

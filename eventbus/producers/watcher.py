@@ -18,6 +18,7 @@ from eventbus.errors import SettingsError
 from eventbus.producers.listening import Ear
 from eventbus.producers.rounds import Rounds
 from eventbus.watching.change import Attribution, Keep
+from eventbus.watching.rules import Rules
 from eventbus.watching.settings import WatchSettings, check_watch
 
 __all__ = ["Watcher"]
@@ -56,6 +57,7 @@ class Watcher:
         self.settings = check_watch(settings)
         self.roots = roots_of(roots or settings.roots, state=bus.state)
         """The directories that are watched, links resolved."""
+        Rules(self.settings.ignore)  # says which pattern is none
         self._bus = bus
         self._attribution = attribution
         self._keep = keep

@@ -30,7 +30,7 @@ from eventbus.watching.change import Actor, Change
 from eventbus.watching.settings import WatchSettings
 from sinks.memory import MemorySink
 from tests.letters import eventually
-from tests.watching.trees import real_tree, told_tree
+from tests.watching.trees import is_settled, real_tree, told_tree
 
 QUICK = WatchSettings(quick=True)
 
@@ -63,6 +63,7 @@ def watching(
 ) -> Iterator[Heard]:
     root = tmp_path / "root"
     root.mkdir(exist_ok=True)
+    assert eventually(lambda: is_settled(root))
     sink = MemorySink()
     with (
         EventBus(tmp_path / "state" if state else None, sinks=[sink]) as bus,
@@ -293,6 +294,18 @@ def test_nothing_is_watched_when_it_is_off_or_recording_is(
     monkeypatch.setenv("EVENTBUS_DISABLED", "1")
     with watching(tmp_path) as heard:
         assert heard.watcher.wait(0)
+
+
+def test_what_is_written_while_everything_is_looked_at_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    sink = MemorySink()
+    with EventBus(None, sinks=[sink]) as bus:
+        watcher = Watcher(bus, [root], settings=QUICK).open()
+        (root / "a.txt").write_text("x")
+        watcher.close()
+
+    assert told_tree(sink.events) == {"a.txt": 1}
 
 
 # --- gaps --------------------------------------------------------------------------

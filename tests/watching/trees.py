@@ -1,6 +1,7 @@
 """What the tests of the watcher share: a tree as it is, and as events have told it."""
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from eventbus import Event
 from eventbus.events import DirectoryMade, FileDeleted, FileWritten
 from eventbus.watching.names import told_path
 
-__all__ = ["real_tree", "told_tree"]
+__all__ = ["is_settled", "real_tree", "told_tree"]
 
 Shown = dict[str, int | None]
 """Sizes by path; None for a directory."""
@@ -40,6 +41,11 @@ def told_tree(events: Iterable[Event], *, start: Shown | None = None) -> Shown:
         elif isinstance(event, FileDeleted):
             shown.pop(event.path, None)
     return shown
+
+
+def is_settled(root: Path) -> bool:
+    """Whether nobody who begins to watch now can take what is there for new."""
+    return all(time.time() - path.lstat().st_ctime > 0.03 for path in root.rglob("*"))
 
 
 def _within(path: str, root: Path) -> str:

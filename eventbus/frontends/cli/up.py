@@ -50,7 +50,8 @@ def command(where: Where, console: bool) -> int:
     """Record what every program on this state directory emits, until Ctrl-C.
 
     It serves the lanes for all of them, so that they only write the journal,
-    and runs the heartbeat. There is one at a time for a state directory;
+    runs the heartbeat, and watches files: by default all in this directory.
+    There is one at a time for a state directory;
     programs work as well without it.
     """
     settings = where.settings()
@@ -142,10 +143,19 @@ def _greeting(recorder: Recorder) -> str:
         "store": _store(settings),
         "lanes": ", ".join(settings.lanes) or "none",
         "heartbeat": beat,
+        "files": _watched(settings),
     }
     head = f"eventbus {package_version()} records in {settings.state} (process {os.getpid()})"
     lines = [f"  {name:<10} {visible(str(value))}" for name, value in rows.items()]
     return "\n".join([head, *lines, "Watch it with 'eventbus tail'. Ctrl-C ends it."])
+
+
+def _watched(settings: Settings) -> str:
+    """Where files are watched."""
+    if settings.watch.off:
+        return "not watched"
+    roots = (f"{_near(Path(root))}/" for root in settings.watch.roots)
+    return f"{', '.join(roots)}  ask with 'eventbus blame PATH', 'eventbus audit'"
 
 
 def _store(settings: Settings) -> str:
