@@ -2,7 +2,7 @@
 
 import msgspec
 
-__all__ = ["JournalSettings"]
+__all__ = ["JournalSettings", "SealSettings"]
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,3 +20,10 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds the writer waits for company while traffic is sparse."""
     seal: bool = True
     """Whether lines are sealed, from the first critical one of a segment on."""
+
+
+class SealSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done with seals beyond making them."""
+
+    sign_with: str | None = None
+    """The SSH key that signs anchors, or its `.pub` if an agent holds it; None: not signed."""

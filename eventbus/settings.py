@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from eventbus.errors import DefinitionError, SettingsError, SinkNotFound
-from eventbus.journal import JournalSettings
+from eventbus.keeping import JournalSettings, SealSettings
 from eventbus.kinds import KindFilter
 from eventbus.limits import CostLimits, Limit, check_limits, read_limits_file
 from eventbus.prices import OwnPrice, PriceTable
@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `[sinks.NAME]` says, by lane."""
     journal: JournalSettings = JournalSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    seal: SealSettings = SealSettings()
     watch: WatchSettings = WatchSettings()
     """What is watched; its roots are absolute."""
     cost_limits: CostLimits = CostLimits()
@@ -129,6 +130,7 @@ def _known_paths() -> Iterator[tuple[str, ...]]:
         ("journal", JournalSettings),
         ("heartbeat", HeartbeatSettings),
         ("watch", WatchSettings),
+        ("seal", SealSettings),
         ("cost_limits", Limit),
     ):
         yield from ((topic, field.name) for field in msgspec.structs.fields(struct))
@@ -148,6 +150,7 @@ def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[s
         "journal",
         "heartbeat",
         "watch",
+        "seal",
         "cost_limits",
         "prices",
     )
@@ -167,6 +170,7 @@ def _settings_of(table: Table, *, here: Path, file: Path | None, notices: list[s
         journal=fill(JournalSettings, table_in(table, "journal"), "journal"),
         heartbeat=_heartbeat(table_in(table, "heartbeat")),
         watch=_watch(table_in(table, "watch"), here, file),
+        seal=_seal(table_in(table, "seal"), here, file),
         cost_limits=_cost_limits(table_in(table, "cost_limits"), here, file),
         prices=_prices(table_in(table, "prices")),
         disabled=_is_true(table.get("disabled")),
@@ -283,6 +287,14 @@ def _job(table: Table, name: str) -> JobSettings:
     return fill(JobSettings, table, f"heartbeat.jobs.{name}")
 
 
+def _seal(table: Table, here: Path, file: Path | None) -> SealSettings:
+    settings = fill(SealSettings, table, "seal")
+    if settings.sign_with is None:
+        return settings
+    key = _path_of(table["sign_with"], "seal.sign_with", here, file)
+    return SealSettings(sign_with=str(key))
+
+
 def _watch(table: Table, here: Path, file: Path | None) -> WatchSettings:
     settings = fill(WatchSettings, table, "watch")
     beside = _beside(table["roots"], here, file) if settings.roots else here
@@ -394,6 +406,7 @@ def effective(settings: Settings) -> Iterator[Effective]:
         "journal": msgspec.to_builtins(settings.journal),
         "heartbeat": msgspec.to_builtins(settings.heartbeat),
         "watch": msgspec.to_builtins(settings.watch),
+        "seal": msgspec.to_builtins(settings.seal),
         "cost_limits": msgspec.to_builtins(settings.cost_limits),
         "prices": {name: _without_none(price) for name, price in settings.prices.items()},
         "sinks": {name: _said_of(sink) for name, sink in settings.sinks.items()},

@@ -1,7 +1,7 @@
 """Is the journal whole: whole lines, the counts its records say, every hole declared, its seals."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import msgspec
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import UNREADABLE
 from eventbus.replay import READ_BYTES, valid_end
-from eventbus.sealing.findings import Checked
+from eventbus.sealing.anchors import Anchor, compare
+from eventbus.sealing.findings import Checked, Span
 from eventbus.sealing.keys import VerificationKey
 from eventbus.sealing.sealed import read_sealed
 from eventbus.sealing.whole import check_seals
@@ -62,10 +63,13 @@ class Verified(msgspec.Struct, kw_only=True):
     gaps: list[Gap] = []
     seals: Checked = msgspec.field(default_factory=Checked)
     """What the seals say, of the journal and of sealed log files."""
+    rolled_back: list[Span] = []
+    """What an anchor knows, and is not there any more."""
 
     @property
     def is_whole(self) -> bool:
-        return not (self.findings or self.seals.altered or self.seals.incomplete)
+        seals = self.seals
+        return not (self.findings or seals.altered or seals.incomplete or self.rolled_back)
 
     @property
     def is_altered(self) -> bool:
@@ -98,12 +102,17 @@ _BOOKKEEPING = (b'{"kind":"bus:',)
 
 
 def verify_journal(
-    state: Path, *, key: VerificationKey | None = None, disk: Disk = SYSTEM_DISK
+    state: Path,
+    *,
+    key: VerificationKey | None = None,
+    anchors: Iterable[Anchor] = (),
+    disk: Disk = SYSTEM_DISK,
 ) -> Verified:
     """Read every segment of a state directory, and every seal; nothing is changed.
 
     Without `key` seals are held against each other and the lines alone: who
-    could write the directory may have made them all anew.
+    could write the directory may have made them all anew. What stood in an
+    anchor must still be there.
     """
     directory = state / "journal"
     sealed = read_sealed(state, disk)  # first: what is written meanwhile is no finding
@@ -117,6 +126,7 @@ def verify_journal(
         verified.seals = check_seals(
             sealed, key=key, stops=stops, written=verified.written, disk=disk
         )
+    verified.rolled_back = [span for anchor in anchors for span in compare(sealed, anchor)]
     return verified
 
 

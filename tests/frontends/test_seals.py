@@ -1,6 +1,8 @@
 """The commands around seals: the key handed out, and what verifying says."""
 
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,136 @@ def test_what_verifying_found_is_there_as_json(sealed: Here) -> None:
 
     assert found["seals"]["authentic"] == found["seals"]["blocks"] > 0
     assert found["seals"]["altered"] == []
+
+
+# --- anchors ---------------------------------------------------------------------------
+
+
+def git(*words: str, cwd: Path) -> str:
+    ran = subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout
+
+
+def test_an_anchor_says_where_every_file_stands(sealed: Here) -> None:
+    told = sealed("anchor")
+
+    assert told.lines[0] == "eventbus anchor"
+    assert told.lines[-1] == "end"
+    heads = [line for line in told.lines if line.startswith("head ")]
+    assert {line.split()[-1] for line in heads} == {path.name for path in segments(sealed.state)}
+
+
+def test_what_was_anchored_and_is_there_is_whole(sealed: Here) -> None:
+    anchors = sealed.directory / "anchors"
+    sealed("anchor", "--to", str(anchors))
+    fill(sealed.state)
+    sealed("anchor", "--to", str(anchors))
+    fill(sealed.state)
+
+    told = sealed("verify", "--anchor", str(anchors))
+
+    assert told.code == exits.OK
+    assert told.out.count("\nanchor: of ") == 2
+
+
+def test_the_text_itself_is_an_anchor_too(sealed: Here) -> None:
+    text = sealed("anchor").out
+
+    assert sealed("verify", "--anchor", text).code == exits.OK
+
+
+def test_a_state_directory_put_back_is_found_by_the_anchor_alone(sealed: Here) -> None:
+    earlier = sealed.directory / "earlier"
+    shutil.copytree(sealed.state, earlier)
+    fill(sealed.state)
+    sealed("anchor", "--to", str(sealed.directory / "anchors"))
+    shutil.rmtree(sealed.state)
+    earlier.rename(sealed.state)
+
+    told = sealed("verify", *key_of(sealed), "--anchor", str(sealed.directory / "anchors"))
+
+    assert sealed("verify", *key_of(sealed)).code == exits.OK
+    assert told.code == exits.ROLLED_BACK
+    assert "rolled back  seal.key says chain" in told.out
+    assert "rolled back: " in told.out
+
+
+def test_another_history_is_found_by_the_anchor(sealed: Here) -> None:
+    """All seals, keys and lines made anew: nothing but the anchor can tell."""
+    anchor = sealed("anchor").out
+    shutil.rmtree(sealed.state)
+    fill(sealed.state, events=40, segment_bytes=3_000)
+
+    assert sealed("verify").code == exits.OK
+    told = sealed("verify", "--anchor", anchor)
+    assert told.code == exits.ROLLED_BACK
+    assert "has another seal" in told.out
+
+
+def test_pruned_segments_are_not_rolled_back(sealed: Here) -> None:
+    anchor = sealed("anchor").out
+    with EventBus(sealed.state, journal=JournalSettings(keep_bytes=6_000)):
+        pass
+
+    told = sealed("verify", *key_of(sealed), "--anchor", anchor)
+
+    assert "was pruned at" in told.out
+    assert told.code == exits.OK
+
+
+def test_an_anchor_is_kept_in_a_git_note(sealed: Here) -> None:
+    project = sealed.directory / "project"
+    project.mkdir()
+    git("init", "-q", cwd=project)
+    git("commit", "-q", "--allow-empty", "-m", "one", cwd=project)
+    for name in ("user.name", "user.email"):
+        git("config", name, "a@b", cwd=project)
+    told = sealed("anchor", "--git-note", str(project))
+    git("commit", "-q", "--allow-empty", "-m", "two", cwd=project)
+
+    assert told.out.startswith("added to the note of ")
+    assert "eventbus anchor" in git("notes", "--ref", "eventbus", "show", "HEAD~1", cwd=project)
+    assert sealed("verify", "--anchor", f"git-note:{project}").code == exits.OK
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen")
+def test_an_anchor_is_signed_and_taken_from_those_allowed_only(sealed: Here) -> None:
+    for name in ("mine", "other"):
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(sealed.directory / name)]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    public = (sealed.directory / "mine.pub").read_text()
+    signers = sealed.directory / "signers"
+    signers.write_text(f"me@here {public}")
+    config = sealed.directory / "eventbus.toml"
+    config.write_text('[seal]\nsign_with = "mine"\n')
+    mine = sealed("anchor").out
+    others = sealed("anchor", "--sign-with", str(sealed.directory / "other")).out
+    forged = mine.replace("next ", "next 1", 1)
+
+    told = sealed("verify", "--anchor", mine, "--signers", str(signers))
+
+    assert told.code == exits.OK
+    assert told.lines[-1].endswith("signed by me@here")
+    for text in (others, forged, mine.partition("-----BEGIN")[0]):
+        refused = sealed("verify", "--anchor", text, "--signers", str(signers))
+        assert refused.code == exits.WRONG_USE
+        assert "signed" in refused.err
+
+
+@pytest.mark.parametrize("text", ["", "eventbus anchor\n", "eventbus anchor\nat x\nnext 1\nend\n"])
+def test_what_is_no_anchor_is_refused(sealed: Here, text: str) -> None:
+    (sealed.directory / "anchors").write_text(text)
+
+    assert sealed("verify", "--anchor", str(sealed.directory / "anchors")).code == exits.WRONG_USE
+
+
+def test_where_nothing_is_sealed_there_is_no_anchor(here: Here) -> None:
+    here.state.mkdir()
+
+    assert here("anchor").code == exits.WRONG_USE

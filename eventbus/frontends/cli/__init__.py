@@ -34,6 +34,7 @@ COMMANDS = (
     "stats",
     "verify",
     "seal-key",
+    "anchor",
     "doctor",
     "backup",
     "restore",

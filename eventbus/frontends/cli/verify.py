@@ -1,6 +1,8 @@
 """`eventbus verify`: is the journal whole."""
 
 from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -8,8 +10,10 @@ import msgspec
 
 from eventbus.formats.visible import visible
 from eventbus.frontends.cli import exits
+from eventbus.frontends.cli.anchors import check_signature, read_anchors
 from eventbus.frontends.cli.options import Where, json_option, where_options
 from eventbus.frontends.cli.tables import counted
+from eventbus.sealing.anchors import Anchor
 from eventbus.sealing.findings import Checked
 from eventbus.sealing.keys import VerificationKey
 from eventbus.units import size_text
@@ -23,11 +27,14 @@ Exit codes:
   0  everything is as it was written
   1  something is altered
   2  something is missing that nobody declared
+  3  an anchor knows what is not there any more
   4  nothing but the torn end of a writer that died
 \b
 Examples:
   eventbus verify
   eventbus verify --key /media/stick/seal.key
+  eventbus verify --anchor /media/stick/anchors
+  eventbus verify --anchor git-note:/home/me/project --signers ~/.ssh/allowed_signers
   eventbus verify --state /srv/agent/.state || echo "look at it"
 """
 
@@ -40,9 +47,28 @@ Examples:
     metavar="FILE",
     help="The verification key, as 'eventbus seal-key' gave it.",
 )
+@click.option(
+    "--anchor",
+    "said",
+    multiple=True,
+    metavar="FILE",
+    help="Anchors: a file, - for the standard input, git-note[:DIR], or the text itself.",
+)
+@click.option(
+    "--signers",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Who may have signed the anchors: a file as ssh-keygen's ALLOWED SIGNERS.",
+)
 @json_option("Print one JSON object.")
 @where_options
-def command(where: Where, key_file: TextIO | None, as_json: bool) -> int:
+def command(
+    where: Where,
+    key_file: TextIO | None,
+    said: tuple[str, ...],
+    signers: Path | None,
+    as_json: bool,
+) -> int:
     """Check that the journal is whole: read all of it, change nothing.
 
     Every line must be a record, every segment must begin with its bus:open,
@@ -51,20 +77,27 @@ def command(where: Where, key_file: TextIO | None, as_json: bool) -> int:
     Holes that the bus declared itself are listed, and are no finding.
 
     Without --key the seals are held against each other alone, which does not
-    show what somebody sealed anew who could write the state directory.
+    show what somebody sealed anew who could write the state directory. An
+    anchor shows that too, of all that was sealed when it was made.
     """
     key = VerificationKey.read(key_file.read()) if key_file is not None else None
-    verified = verify_journal(where.state_there, key=key)
+    anchors = [anchor for each in said for anchor in read_anchors(each)]
+    proven = [check_signature(anchor, signers) for anchor in anchors] if signers else []
+    verified = verify_journal(where.state_there, key=key, anchors=anchors)
     if as_json:
         click.echo(msgspec.json.encode(verified))
     else:
         _show(verified, has_key=key is not None)
+        for anchor, who in zip_longest(anchors, proven):
+            click.echo(visible(_of_anchor(anchor, who)))
     return _code(verified)
 
 
 def _code(verified: Verified) -> int:
     if verified.is_altered:
         return exits.FINDING
+    if verified.rolled_back:
+        return exits.ROLLED_BACK
     if not verified.is_whole:
         return exits.INCOMPLETE
     return exits.TORN if verified.torn else exits.OK
@@ -73,9 +106,8 @@ def _code(verified: Verified) -> int:
 def _show(verified: Verified, *, has_key: bool) -> None:
     for line in (*_findings(verified), *_holes(verified)):
         click.echo(visible(line))
-    outcome = "whole" if verified.is_whole else "altered" if verified.is_altered else "incomplete"
     click.echo(
-        f"{outcome}: {counted(verified.records, 'record')} in"
+        f"{_outcome(verified)}: {counted(verified.records, 'record')} in"
         f" {counted(verified.segments, 'segment')} of {counted(verified.writers, 'writer')},"
         f" {size_text(verified.bytes)}"
     )
@@ -83,11 +115,28 @@ def _show(verified: Verified, *, has_key: bool) -> None:
         click.echo(_of_seals(verified.seals, has_key=has_key))
 
 
+def _outcome(verified: Verified) -> str:
+    if verified.is_altered:
+        return "altered"
+    if verified.rolled_back:
+        return "rolled back"
+    return "whole" if verified.is_whole else "incomplete"
+
+
+def _of_anchor(anchor: Anchor, who: str | None) -> str:
+    signed = f", signed by {who}" if who else ", signed" if anchor.signature else ""
+    return f"anchor: of {anchor.at:%Y-%m-%d %H:%M:%S}Z{signed}"
+
+
 def _findings(verified: Verified) -> Iterator[str]:
     seals = verified.seals
     for finding in verified.findings:
         yield f"{'missing' if finding.is_missing else 'altered'}  {_sentence(finding)}"
-    for word, spans in (("altered", seals.altered), ("missing", seals.incomplete)):
+    for word, spans in (
+        ("altered", seals.altered),
+        ("missing", seals.incomplete),
+        ("rolled back", verified.rolled_back),
+    ):
         yield from (f"{word}  {span.place} {span.what}" for span in spans)
     left_out = verified.findings_left_out + seals.left_out
     if left_out:
