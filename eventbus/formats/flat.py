@@ -33,6 +33,7 @@ from eventbus.formats.visible import one_line, visible
 __all__ = [
     "ERROR_TEXT_MOST",
     "TOKEN_MOST",
+    "UNREAD",
     "FlatLine",
     "Unparsed",
     "encode",
@@ -45,6 +46,8 @@ __all__ = [
 
 ERROR_TEXT_MOST = 200
 """Characters of an error's text that are kept."""
+UNREAD = "bytes="
+"""How the message begins of what is no record: only its size is known."""
 TOKEN_MOST = 16_384
 """Characters kept of a typed event's value: its record has it whole, a line is for reading."""
 
@@ -164,7 +167,7 @@ def _unknown_text(event: UnknownEvent) -> str:
 def _unknown_message(event: UnknownEvent) -> str:
     payload = event.payload
     if not payload and not event.id:  # no record at all
-        return f"bytes={len(event.line)}"
+        return f"{UNREAD}{len(event.line)}"
     return _tokens(zip(map(_clean_key, payload), payload.values(), strict=True))
 
 

@@ -140,7 +140,7 @@ def row_of(lined: Lined) -> tuple[object, ...]:
         source,
         message,
         scope.session or _session_said(event, message),
-        (_payloads.get(type(event)) or _payload_for(type(event)))(event, lined.line),
+        (_payloads.get(type(event)) or _payload_for(type(event)))(event, lined.line, message),
         text,
         raw,
         fits.id,
@@ -177,32 +177,35 @@ def _session_said(event: Event, message: str) -> str | None:
 # --- what an event says besides its header, as JSON ----------------------------------
 
 
-def _payload_cut_out(event: Event, line: bytes) -> str | None:
+def _payload_cut_out(event: Event, line: bytes, message: str) -> str | None:
     payload = _after_the_header(line)
     return payload if len(line) <= PAYLOAD_BYTES_MOST else _within_bounds(payload)
 
 
-def _payload_of_log(event: Event, line: bytes) -> str | None:
+def _payload_of_log(event: Event, line: bytes, message: str) -> str | None:
     assert isinstance(event, LogLine)
     kv = event.kv or (tokens(event.message) if "=" in event.message else None)
     return to_json(kv).decode() if kv else None
 
 
-def _payload_whole(event: Event, line: bytes) -> str | None:
+def _payload_whole(event: Event, line: bytes, message: str) -> str | None:
     """Of a snapshot: what an earlier save is restored from."""
     return _after_the_header(line)
 
 
-def _payload_unknown(event: Event, line: bytes) -> str | None:
+def _payload_unknown(event: Event, line: bytes, message: str) -> str | None:
     assert isinstance(event, UnknownEvent)
-    payload = event.payload
-    if not payload:
-        return None
     as_written = payload_of(line)
-    return _within_bounds((as_written or to_json(payload)).decode())
+    has_been_read = message and not message.startswith(flat.UNREAD)
+    if as_written is None or not has_been_read:
+        payload = event.payload
+        if not payload:
+            return None
+        as_written = as_written or to_json(payload)
+    return _within_bounds(as_written.decode())
 
 
-_Payload = Callable[[Event, bytes], str | None]
+_Payload = Callable[[Event, bytes, str], str | None]
 _UNUSUAL: tuple[tuple[type[Event], _Payload], ...] = (
     (LogLine, _payload_of_log),
     (SnapshotSaved, _payload_whole),
