@@ -2,6 +2,7 @@
 
 import stat
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,17 +18,21 @@ from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import Event, decode
 from eventbus.events.bus import BusEnded
 from eventbus.producers.told import ToldByOthers
-from eventbus.watching.attribution import actor_of, span_of
+from eventbus.watching.attribution import Span, actor_of, is_clear, span_of
 from eventbus.watching.change import Actor, Change
 from eventbus.watching.phases import TELLING, Phases
 from eventbus.watching.writers import Writers
 
-__all__ = ["GRACE_S", "SETTLE_S", "Attributor"]
+__all__ = ["GRACE_S", "QUICK_SETTLE_S", "SETTLE_S", "Attributor"]
 
 GRACE_S = 0.5
 """A change noticed so long after a phase has closed may still be that phase's."""
-SETTLE_S = 0.015
-"""From a tool call's emit until its record is in the journal: a writer lingers up to 5 ms."""
+SETTLE_S, QUICK_SETTLE_S = 0.025, 0.012
+"""How long after a change was noticed the record of a call may still be on its way: a writer
+lingers up to 5 ms, and longer where its process has no time for it."""
+LOOK_EVERY_S = 0.003
+LOOKED_AT_MOST = 16
+"""Changes of a burst that are looked at to know whether to wait."""
 ALIVE_FOR_S = 1.0
 """How long a writer that was found alive is believed to be."""
 WAITING_MOST = 10_000
@@ -58,7 +63,8 @@ class Attributor:
         self.phases = Phases()
         self._bus = bus
         self._settle = timedelta(seconds=settle)
-        self._writers = writers
+        self.writers = writers
+        """Who knows which process wrote, if anybody does."""
         self._clock = clock
         self._disk = disk
         self._own: deque[Event] = deque(maxlen=WAITING_MOST)
@@ -94,12 +100,29 @@ class Attributor:
 
     # --- questions -----------------------------------------------------------------
 
-    async def catch_up(self, noticed: datetime) -> None:
-        """Return when calls that began before a change was noticed are known."""
-        if self._told is not None:
-            left = noticed + self._settle - self._clock.now()
-            await anyio.sleep(max(0.0, min(left, self._settle).total_seconds()))
+    async def catch_up(self, noticed: datetime, changes: Sequence[Change] = ()) -> None:
+        """Return when calls that began before a change was noticed are known.
+
+        That is at once where nobody else writes here, and as soon as calls
+        are known that name what was changed.
+        """
         self.look()
+        while self._may_be_told_more(noticed) and not self._is_clear(changes):
+            await anyio.sleep(LOOK_EVERY_S)
+            self.look()
+
+    def _may_be_told_more(self, noticed: datetime) -> bool:
+        left = noticed + self._settle - self._clock.now()
+        if self._told is None or not timedelta(0) < left <= self._settle:
+            return False
+        return self._told.has_others(except_of=self._own_writer)
+
+    def _is_clear(self, changes: Sequence[Change]) -> bool:
+        """Whether calls name these changes; of many, whether they name the first."""
+        return bool(changes) and all(
+            is_clear(change, self.phases, self._span_of(change))
+            for change in changes[:LOOKED_AT_MOST]
+        )
 
     def look(self) -> None:
         """Take what was told since the last look."""
@@ -113,17 +136,21 @@ class Attributor:
 
     def actor_of(self, change: Change) -> Actor:
         """Who is held to have made it, as far as was told by the last look."""
+        actor = actor_of(change, self.phases, self._span_of(change))
+        return self._with_process(actor, change)
+
+    def _span_of(self, change: Change) -> Span:
+        """When it was made; the kernel is asked where the file itself cannot be believed."""
         span = span_of(change, grace=self.grace)
-        if span.latest - span.earliest >= self.grace and len(self.phases):
-            stamped = self._stamped(change.where)
-            span = span_of(change, grace=self.grace, stamped=stamped)
-        return self._with_process(actor_of(change, self.phases, span), change)
+        if span.latest - span.earliest < self.grace or not len(self.phases):
+            return span
+        return span_of(change, grace=self.grace, stamped=self._stamped(change.where))
 
     def _with_process(self, actor: Actor, change: Change) -> Actor:
         """The same with the process that wrote, where the kernel says so."""
-        if self._writers is None or change.op != "write":
+        if self.writers is None or change.op != "write":
             return actor
-        writer = self._writers.writer_of(change.where, changed=change.changed)
+        writer = self.writers.writer_of(change.where, changed=change.changed)
         if writer is None:
             return actor
         return msgspec.structs.replace(actor, pid=writer.pid, command=writer.command)
@@ -147,24 +174,12 @@ class Attributor:
             seen = self._alive.get(writer)
             if seen is not None and 0 <= now - seen < ALIVE_FOR_S:
                 continue
-            if self._is_alive(told, writer):
+            if told.is_alive(writer):
                 self._alive[writer] = now
             else:
                 self._alive.pop(writer, None)
                 ended = self._clock.now() if seen is not None else self._last_word(told, writer)
                 self.phases.end_writer(writer, ended)
-
-    def _is_alive(self, told: ToldByOthers, writer: str) -> bool:
-        """Whether somebody holds the lock of its last segment."""
-        last = told.last_of(writer)
-        with suppress(OSError):
-            if last is not None:
-                fd = self._disk.open(last.path, 0)
-                try:
-                    return self._disk.is_locked(fd)
-                finally:
-                    self._disk.close(fd)
-        return False
 
     def _last_word(self, told: ToldByOthers, writer: str) -> datetime:
         """When it last wrote, for one that was dead before anybody looked."""

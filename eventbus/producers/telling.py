@@ -116,7 +116,7 @@ class Teller:
             return
         noticed = max(change.noticed for change in changes)
         try:
-            self._runner.run(self._attribution.catch_up(noticed))
+            self._runner.run(self._attribution.catch_up(noticed, changes))
         except Exception as error:  # noqa: BLE001 - recorded; a change is told all the same
             self.record(error, "asking who changed files")
 

@@ -1,5 +1,6 @@
 """What other writers have put into the journal since one looked: only records that matter."""
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ class ToldByOthers:
         """By writer, the segment it writes to."""
         self._read: dict[Segment, int] = {}
         """How far each segment has been read, the oldest first."""
+        self._dead: dict[Segment, int] = {}
+        """Segments that nobody holds, and how large they were then."""
         self._is_begun = False
 
     def new_lines(self, *, except_of: str | None = None) -> Iterator[tuple[str, bytes]]:
@@ -61,6 +64,33 @@ class ToldByOthers:
     def last_of(self, writer: str) -> Segment | None:
         """A writer's last segment; None when it is gone."""
         return self._last.get(writer)
+
+    def has_others(self, *, except_of: str | None = None) -> bool:
+        """Whether another writer is alive, as the lock of its last segment says."""
+        return any(
+            writer != except_of and self._may_be_alive(last) and self.is_alive(writer)
+            for writer, last in self._last.items()
+        )
+
+    def _may_be_alive(self, last: Segment) -> bool:
+        """A dead writer's segment stays as it is, unless another goes on in it."""
+        return self._dead.get(last) != self._size(last)
+
+    def is_alive(self, writer: str) -> bool:
+        """Whether somebody holds the lock of a writer's last segment."""
+        last = self._last.get(writer)
+        if last is None:
+            return False
+        size = self._size(last)
+        with suppress(OSError):
+            fd = self._disk.open(last.path, os.O_RDONLY)
+            try:
+                if self._disk.is_locked(fd):
+                    return True
+            finally:
+                self._disk.close(fd)
+        self._dead[last] = size
+        return False
 
     def _new_in(self, segment: Segment, start: int) -> Iterator[bytes]:
         size = self._size(segment)
@@ -93,6 +123,7 @@ class ToldByOthers:
         starts = self._starts([each for each in segments if each not in self._read])
         self._read = {each: self._read.get(each, starts.get(each, 0)) for each in segments}
         self._last = {each.writer: each for each in segments}
+        self._dead = {each: self._dead[each] for each in segments if each in self._dead}
         self._is_begun = True
         changed = datetime.fromtimestamp(status.st_mtime, UTC)
         self._listed_at = now if self._clock.now() - changed > UNSURE else None

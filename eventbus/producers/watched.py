@@ -11,7 +11,7 @@ from eventbus.apploop import outlast
 from eventbus.bus import EventBus
 from eventbus.clock import Clock
 from eventbus.disk import Disk
-from eventbus.producers.attributing import Attributor
+from eventbus.producers.attributing import QUICK_SETTLE_S, SETTLE_S, Attributor
 from eventbus.producers.watcher import Watcher
 from eventbus.sink import NamedSink
 from eventbus.watching.contents import Contents
@@ -74,7 +74,11 @@ class Watched:
         if settings.writers:
             self._writers = listen_for_writers(roots, ignoring=state, clock=self._clock)
         self._attributor = Attributor(
-            self._bus, grace=settings.grace_ms / 1000, writers=self._writers, **given
+            self._bus,
+            grace=settings.grace_ms / 1000,
+            settle=QUICK_SETTLE_S if settings.quick else SETTLE_S,
+            writers=self._writers,
+            **given,
         ).open()
         contents = None
         if settings.keep != "off" and state is not None:

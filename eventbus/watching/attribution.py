@@ -16,7 +16,7 @@ import msgspec
 from eventbus.watching.change import NOBODY, Actor, Change
 from eventbus.watching.phases import Phase, Phases
 
-__all__ = ["AMBIGUOUS", "Span", "actor_of", "span_of"]
+__all__ = ["AMBIGUOUS", "Span", "actor_of", "is_clear", "span_of"]
 
 AMBIGUOUS = "ambiguous"
 """The actor where it may have been one of several."""
@@ -56,18 +56,29 @@ def span_of(change: Change, *, grace: timedelta, stamped: datetime | None = None
 
 def actor_of(change: Change, phases: Phases, span: Span) -> Actor:
     """Who made a change, of the phases that were open then."""
+    likely = _closest(change, phases, span)[1]
+    if not likely:
+        return NOBODY
+    if len({phase.trace or phase.id for phase in likely}) > 1:
+        return _one_of(likely)
+    return _this(likely[0])
+
+
+def is_clear(change: Change, phases: Phases, span: Span) -> bool:
+    """Whether a phase names the change, so that none told of later will be closer."""
+    rank = _closest(change, phases, span)[0]
+    return rank is not None and _is_named(rank)
+
+
+def _closest(change: Change, phases: Phases, span: Span) -> "tuple[Rank | None, list[Phase]]":
+    """The phases that are bound to a change most closely, the inner ones, and how closely."""
     ranked = [
         (rank, phase)
         for phase in phases.between(min(span.named_from, span.earliest), span.latest)
         if (rank := _rank(change, phase)) and (_is_named(rank) or phase.overlaps(*_exact(span)))
     ]
     best = max((rank for rank, _ in ranked), default=None)
-    likely = _innermost([phase for rank, phase in ranked if rank == best], phases)
-    if not likely:
-        return NOBODY
-    if len({phase.trace or phase.id for phase in likely}) > 1:
-        return _one_of(likely)
-    return _this(likely[0])
+    return best, _innermost([phase for rank, phase in ranked if rank == best], phases)
 
 
 def _exact(span: Span) -> tuple[datetime, datetime]:

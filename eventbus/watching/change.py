@@ -1,6 +1,6 @@
 """A change to a file as the watcher found it, and who is held to have made it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -65,8 +65,10 @@ NOBODY = Actor()
 class Attribution(Protocol):
     """Who is asked which tool call made a change."""
 
-    async def catch_up(self, noticed: datetime) -> None:
+    async def catch_up(self, noticed: datetime, changes: Sequence[Change] = ()) -> None:
         """Return once all is known that began or ended before that moment.
+
+        Sooner, if it is clear by then who made these changes.
 
         Awaited on asyncio in the watcher's own thread, before `actor_of` is
         asked there about the changes noticed until then.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from eventbus import EventBus, tool
@@ -285,3 +286,45 @@ def test_what_nobody_wrote_to_for_a_day_is_left_alone_at_first(tmp_path: Path) -
         os.utime(segment, (0, 0))
 
     assert starts(ToldByOthers(tmp_path / "journal", ("tool:start",))) == []
+
+
+async def test_with_no_other_writer_alive_nobody_is_waited_for(
+    tmp_path: Path, agent: Callable[[], Agent]
+) -> None:
+    with EventBus(tmp_path / "state", serve="never") as bus:
+        patient = Attributor(bus, settle=60)
+        with patient, anyio.fail_after(30):
+            await patient.catch_up(datetime.now(UTC))
+            calling = agent()
+            calling.end(signal.SIGKILL)
+            await patient.catch_up(datetime.now(UTC))
+
+
+async def test_a_call_that_names_what_changed_ends_the_waiting(
+    tmp_path: Path, agent: Callable[[], Agent]
+) -> None:
+    with EventBus(tmp_path / "state", serve="never") as bus:
+        patient = Attributor(bus, settle=60)
+        with patient, anyio.fail_after(30):
+            agent()
+            change = seen(tmp_path / "root")
+            await patient.catch_up(change.noticed, [change])
+
+            assert patient.actor_of(change).actor == "edit"
+
+
+async def test_a_call_may_come_while_it_is_waited_for(
+    tmp_path: Path, agent: Callable[[], Agent]
+) -> None:
+    with EventBus(tmp_path / "state", serve="never") as bus:
+        patient = Attributor(bus, settle=60)
+        with patient, anyio.fail_after(30), EventBus(tmp_path / "state", serve="never") as other:
+            (tmp_path / "a.py").write_text("x")
+            change = seen(tmp_path)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(patient.catch_up, change.noticed, [change])
+                await anyio.sleep(0.05)
+                start = ToolStarted(trace="t", name="edit", input="a.py", ts=change.noticed)
+                other.emit_nowait(start)
+
+            assert patient.actor_of(change).trace == "t"

@@ -398,7 +398,7 @@ class AlwaysScout:
     def __init__(self) -> None:
         self.caught_up: list[datetime] = []
 
-    async def catch_up(self, noticed: datetime) -> None:
+    async def catch_up(self, noticed: datetime, changes: object = ()) -> None:
         await anyio.sleep(0)
         self.caught_up.append(noticed)
 
@@ -436,7 +436,7 @@ def test_what_is_written_can_be_kept_and_is_told_under_its_hash(tmp_path: Path) 
 
 
 class Broken:
-    async def catch_up(self, noticed: datetime) -> None:
+    async def catch_up(self, noticed: datetime, changes: object = ()) -> None:
         raise RuntimeError("no idea")
 
     def actor_of(self, change: Change) -> Actor:
