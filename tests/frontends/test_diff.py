@@ -167,7 +167,7 @@ def test_it_is_recorded_as_a_call_that_names_the_file(kept: Here) -> None:
     assert isinstance(start, ToolStarted)
     assert isinstance(finish, ToolFinished)
     assert (start.trace, start.name, start.cwd) == (trace, "eventbus restore", str(kept.directory))
-    assert start.input["path"] == str(path)
+    assert start.input == {"path": "a.txt", "at": "2026-11-20T12:00:01.000Z"}
     assert (finish.outcome, start.scope.agent) == ("success", None)
     written = path.stat().st_mtime
     assert start.ts.timestamp() - 0.01 <= written <= finish.ts.timestamp()

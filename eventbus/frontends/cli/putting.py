@@ -6,7 +6,7 @@ import stat
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 import msgspec
@@ -90,7 +90,7 @@ def _record_and_write(
     where: Where, file: Tracked, content: bytes, *, instead_of: State, at: datetime
 ) -> str | None:
     """Write it as a tool call, which the watcher will find open and name the file."""
-    input: dict[str, Any] = {"path": str(file.where), "at": at, "hash": hash_of(content)}
+    input = {"path": file.path, "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
     with (
         emitting(where, session=SESSION) as bus,
         scope(component=COMPONENT, user=_user()),
