@@ -10,7 +10,7 @@ __all__ = ["BOOKKEEPING", "KindFilter", "Kinds", "is_critical", "is_critical_lin
 Kinds = str | type[Event] | Iterable[str | type[Event]] | None
 """How a wish is written: `"*"`, `"topic:*"`, `"*:verb"`, `"topic:verb"`, a class, or several."""
 
-BOOKKEEPING = frozenset({"bus:open", "bus:close", "bus:stats"})
+BOOKKEEPING = frozenset({"bus:open", "bus:close", "bus:stats", "bus:erased"})
 """The bus's own records that `*` leaves out; ask for `bus:*` to see them."""
 
 CRITICAL_TOPICS = frozenset({"error", "file"})

@@ -3,7 +3,7 @@
 from eventbus.events.agent import AgentSpawned
 from eventbus.events.app import AppStarted, AppStopped
 from eventbus.events.backup import BackupFinished
-from eventbus.events.bus import BusEnded, BusOpened, GapLeft, Recovered, StatsTaken
+from eventbus.events.bus import BusEnded, BusOpened, GapLeft, LineErased, Recovered, StatsTaken
 from eventbus.events.channel import ChannelMessage
 from eventbus.events.command import BuildFinished, CommandFinished, CommandStarted
 from eventbus.events.conversation import ConversationEnded, ConversationStarted, TurnTaken
@@ -14,6 +14,7 @@ from eventbus.events.heartbeat import Beat, CronRan, JobRun
 from eventbus.events.llm import ModelAnswered, ModelAsked, ModelFailed, Usage
 from eventbus.events.log import LogIngested, LogLine, Scalar
 from eventbus.events.relevance import RelevanceCacheHit, RelevanceScored
+from eventbus.events.seal import LinesErased
 from eventbus.events.session import (
     SessionCreated,
     SessionEnded,
@@ -58,6 +59,8 @@ __all__ = [
     "GapLeft",
     "IoFailed",
     "JobRun",
+    "LineErased",
+    "LinesErased",
     "LogIngested",
     "LogLine",
     "LogRotated",

@@ -5,7 +5,7 @@ from typing import Any
 
 from eventbus.event import Event
 
-__all__ = ["BusEnded", "BusOpened", "GapLeft", "Recovered", "StatsTaken"]
+__all__ = ["BusEnded", "BusOpened", "GapLeft", "LineErased", "Recovered", "StatsTaken"]
 
 
 class BusOpened(Event, tag="bus:open"):
@@ -56,6 +56,18 @@ class Recovered(Event, tag="bus:recover"):
     cut_bytes: int
     digest: str | None = None
     """SHA-256 of what was cut."""
+
+
+class LineErased(Event, tag="bus:erased"):
+    """The tombstone of a record that was erased; it is as long as that was.
+
+    The time and what is kept of the record are left out where there is no room.
+    """
+
+    leaf: str
+    """SHA-256 of the line, in Base64."""
+    was: str | None = None
+    """The record's kind."""
 
 
 class StatsTaken(Event, tag="bus:stats"):

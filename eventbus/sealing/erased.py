@@ -3,23 +3,12 @@
 import hashlib
 from collections.abc import Iterable
 
-import msgspec
-
-from eventbus.event import UNREADABLE
 from eventbus.kinds import is_critical_line
 from eventbus.sealing.lines import Lines
 from eventbus.sealing.records import Block, Erased, leaf_of
+from eventbus.sealing.tombstones import TOMBSTONE_HEAD, tombstone_leaf
 
-__all__ = ["TOMBSTONE_HEAD", "Erasures", "leaves_digest", "tombstone_leaf"]
-
-TOMBSTONE_HEAD = b'{"kind":"bus:erased"'
-
-
-class _Stone(msgspec.Struct, frozen=True):
-    leaf: str
-
-
-_read = msgspec.json.Decoder(_Stone).decode
+__all__ = ["Erasures"]
 
 
 class Erasures:
@@ -56,11 +45,3 @@ def leaves_digest(blob: bytes, erased: set[str], *, is_every: bool) -> str:
         elif is_every or is_critical_line(line):
             digest.update(leaf_of(line))
     return digest.hexdigest()
-
-
-def tombstone_leaf(line: bytes) -> bytes | None:
-    """The leaf a tombstone keeps, of the line it stands for."""
-    try:
-        return bytes.fromhex(_read(line).leaf)
-    except (ValueError, *UNREADABLE):
-        return None

@@ -11,7 +11,7 @@ from eventbus.sealing.keys import read_state_key
 from eventbus.sealing.mending import live_keys
 from eventbus.sealing.records import DECLARED, SEALS, Written, read_records
 
-__all__ = ["Sealed", "read_sealed"]
+__all__ = ["Sealed", "read_declared", "read_sealed"]
 
 
 class Sealed:
@@ -70,6 +70,14 @@ def _names(place: Path, disk: Disk) -> list[str]:
 
 def _read(path: Path, disk: Disk) -> list[Written]:
     return list(read_records(disk.read(path)))
+
+
+def read_declared(state: Path, disk: Disk = SYSTEM_DISK) -> list[Written]:
+    """What was said to be pruned or erased there."""
+    try:
+        return _read(state / DECLARED, disk)
+    except FileNotFoundError:
+        return []
 
 
 def read_sealed(state: Path, disk: Disk = SYSTEM_DISK) -> Sealed:

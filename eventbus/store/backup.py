@@ -17,6 +17,7 @@ from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import StoreUnusable
 from eventbus.events.backup import BackupFinished
 from eventbus.store.engine import Reader
+from eventbus.store.erasing import forget_erased
 from eventbus.store.files import (
     STAMP,
     copy_file,
@@ -236,6 +237,7 @@ def restore(
         source = source or copy_latest(state / BACKUPS, made, name=path.stem, disk=disk)
         if source is None:
             raise StoreUnusable(f"no good backup in {state / BACKUPS}; 'eventbus backup' makes one")
+        forget_erased(made, state, disk)
         aside = set_aside(path, "before", now=now or utc_now(), disk=disk)
         put_in_place(made, path, disk=disk)
     return Restored(path=path, backup=source, aside=aside)
@@ -254,6 +256,7 @@ def put_latest_back(path: Path, backups: Path, *, disk: Disk) -> Path | None:
     made = path.with_name(f"{path.name}.new")
     source = copy_latest(backups, made, name=path.stem, disk=disk)
     if source is not None:
+        forget_erased(made, backups.parent, disk)
         set_aside(path, "before", now=utc_now(), disk=disk)  # the log of one that is gone
         put_in_place(made, path, disk=disk)
     return source

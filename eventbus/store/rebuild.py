@@ -18,6 +18,7 @@ from eventbus.sink import Batch
 from eventbus.store.backup import BACKUPS, copy_latest
 from eventbus.store.cursors import read_cursor
 from eventbus.store.engine import Reader, Writer
+from eventbus.store.erasing import forget_erased
 from eventbus.store.files import put_in_place, refuse_strange_files, set_aside
 from eventbus.store.landing import land
 from eventbus.store.merging import bytes_after, journal_batches
@@ -85,6 +86,8 @@ def rebuild(
         backup = (
             copy_latest(state / BACKUPS, made, name=path.stem, disk=disk) if from_backup else None
         )
+        if backup is not None:
+            forget_erased(made, state, disk)
         writer = open_writer(made)
         try:
             landed = land_journal(

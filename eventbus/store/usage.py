@@ -32,6 +32,7 @@ __all__ = [
     "counts_of",
     "spent",
     "spent_by_day",
+    "take_back",
     "usage",
     "whose",
 ]
@@ -78,6 +79,8 @@ TOPIC_TABLES = (
 # --- landing -------------------------------------------------------------------------
 
 _Key = tuple[str, ...]
+_HOURLY: _Key = ("hour", "user_id", "component", "model", "session_id")
+_DAILY: _Key = ("user_id", "day", "component", "model")
 
 
 def land(writer: Writer, events: list[Event]) -> None:
@@ -90,8 +93,26 @@ def land(writer: Writer, events: list[Event]) -> None:
         hour = stamp(event.ts)[:13]
         _add(hourly, (hour, user, component, model, session), counts)
         _add(daily, (user, hour[:10], component, model), counts)
-    _grow(writer, "usage_hourly", ("hour", "user_id", "component", "model", "session_id"), hourly)
-    _grow(writer, "usage_daily", ("user_id", "day", "component", "model"), daily)
+    _grow(writer, "usage_hourly", _HOURLY, hourly)
+    _grow(writer, "usage_daily", _DAILY, daily)
+
+
+def take_back(writer: Writer, events: list[Event]) -> None:
+    """Take out of the totals what events that are to be erased had added."""
+    for event in events:
+        counts = counts_of(event)
+        user, component, model, session = whose(event)
+        hour = stamp(event.ts)[:13]
+        hourly = (hour, user, component, model, session)
+        _shrink(writer, "usage_hourly", _HOURLY, hourly, counts)
+        _shrink(writer, "usage_daily", _DAILY, (user, hour[:10], component, model), counts)
+
+
+def _shrink(writer: Writer, table: str, key: _Key, words: _Key, counts: list[int]) -> None:
+    where = " AND ".join(f"{name} = ?" for name in key)
+    less = ", ".join(f"{name} = {name} - ?" for name in COUNTED)
+    writer.run(f"UPDATE {table} SET {less} WHERE {where}", (*counts, *words))
+    writer.run(f"DELETE FROM {table} WHERE {where} AND calls = 0 AND dispatches = 0", words)
 
 
 def _add(totals: dict[_Key, list[int]], key: _Key, counts: list[int]) -> None:

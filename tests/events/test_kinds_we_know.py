@@ -80,6 +80,8 @@ bus:open BusOpened writer host pid
 bus:gap GapLeft lane reason count bytes first_ts last_ts
 bus:recover Recovered cut_bytes digest
 bus:stats StatsTaken
+bus:erased LineErased leaf was
+seal:erase LinesErased events lines rows where by why still_in
 watch:burst WatchBurst changes written deleted made size_bytes where
 watch:gap WatchGap reason from to found
 log:line LogLine event_type source message kv

@@ -251,3 +251,27 @@ def test_where_nothing_is_sealed_there_is_no_anchor(here: Here) -> None:
     here.state.mkdir()
 
     assert here("anchor").code == exits.WRONG_USE
+
+
+# --- erasing ---------------------------------------------------------------------------
+
+
+def test_erasing_asks_says_what_it_did_and_records_it(sealed: Here) -> None:
+    planned = sealed("erase", "--where", "path=src/3.py", "--dry-run")
+    asked = sealed("erase", "--where", "path=src/3.py")
+    told = sealed("erase", "--where", "path=src/3.py", "--why", "a request", "--yes")
+
+    assert planned.out.startswith("1 event would be erased")
+    assert asked.code == exits.WRONG_USE
+    assert told.out.startswith("erased 1 event: 1 line in 1 file, 0 rows")
+    verified = sealed("verify", *key_of(sealed))
+    assert verified.code == exits.OK
+    assert ": a request" in verified.out
+    assert "seal:erase" in sealed("read", "--kind", "seal:erase").out
+    assert "src/3.py" not in sealed("read").out
+
+
+def test_what_is_nowhere_is_not_erased(sealed: Here) -> None:
+    told = sealed("erase", "--where", "user=nobody", "--yes")
+
+    assert (told.code, told.out) == (exits.OK, "nothing is chosen by that\n")

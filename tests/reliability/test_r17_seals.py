@@ -19,6 +19,7 @@ import pytest
 from eventbus.kinds import is_critical_line
 from eventbus.sealing.keys import evolved
 from eventbus.sealing.records import digest_of, leaf_of, leaves_in
+from eventbus.sealing.tombstones import tombstone
 from tests.reliability.counts import Tell, runs
 from tests.sealing.journals import Pens, flaws, told, verified
 
@@ -209,8 +210,7 @@ def forge_tombstone(journal: Journal, rng: random.Random) -> Attack:
     name, number = journal.place(rng)
     lines = journal.lines(name)
     line = lines[number - 1].rstrip(b"\n")
-    stone = b'{"kind":"bus:erased","leaf":"%s"' % leaf_of(line).hex().encode()
-    lines[number - 1] = stone.ljust(len(line) - 1) + b"}\n"
+    lines[number - 1] = tombstone(line) + b"\n"
     journal.write(name, b"".join(lines))
     if rng.random() < 0.5:
         journal.write("declared.seals", _forged_declaration(journal, name, number, lines, rng))
@@ -423,14 +423,13 @@ def _forged_declaration(
     [over] = [one for one in map(json.loads, journal.seals(name)) if _is_over(one, number)]
     start, end = over["start"], over["end"]
     digest = digest_of(blob[start:end])
+    leaf = leaf_of(journal.lines(name)[number - 1].rstrip(b"\n")).hex()
     record = {
         "seal": "erased",
         "chain": json.loads(journal.files["seal.key"])["chain"] - rng.randrange(2),
         "epoch": 0,
         "of": Path(name).name,
-        "lines": [
-            {"line": number, "leaf": json.loads(lines[number - 1])["leaf"], "critical": True}
-        ],
+        "lines": [{"line": number, "leaf": leaf, "critical": True}],
         "blocks": [{"chain": over["chain"], "start": start, "end": end, "digest": digest}],
         "where": "id=1",
         "by": "root",

@@ -35,6 +35,7 @@ COMMANDS = (
     "verify",
     "seal-key",
     "anchor",
+    "erase",
     "doctor",
     "backup",
     "restore",
