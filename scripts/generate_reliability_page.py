@@ -32,7 +32,6 @@ PAGE = ROOT / "docs" / "reliability.md"
 KEPT = ROOT / "docs" / "reliability.json"
 
 LATER = {
-    "R21": "what the watcher told of a tree of files equals the tree within 5 s of its last change",
     "R22": "its number is kept free",
 }
 """Statements about parts that are not built, or numbers without one."""

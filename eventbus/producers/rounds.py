@@ -1,6 +1,5 @@
 """The watcher's thread: round after round it looks, tells, and listens for more."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -12,17 +11,16 @@ from eventbus.bus import EventBus
 from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.events.watch import WatchGap
-from eventbus.producers.listening import Ear, Listening
+from eventbus.producers.listening import Ear
+from eventbus.producers.root import Root
 from eventbus.producers.telling import Teller
 from eventbus.scope import Scope
-from eventbus.sinkthread import PAUSE, TURN
+from eventbus.sinkthread import LONGEST_TURN, PAUSE
 from eventbus.watching.calm import Calm
 from eventbus.watching.change import Attribution, Change, Keep
 from eventbus.watching.finding import changes_in
-from eventbus.watching.lookout import Gap, Lookout
-from eventbus.watching.manifest import Kept, Manifest, slug_of
+from eventbus.watching.lookout import Gap
 from eventbus.watching.names import told_path
-from eventbus.watching.rules import Rules
 from eventbus.watching.settings import WatchSettings
 from eventbus.watching.tree import Found
 
@@ -30,10 +28,6 @@ __all__ = ["Rounds"]
 
 TURN_S = 1.0
 """Between turns of looking at what the kernel did not name."""
-SAVE_S = 30.0
-"""Between times the manifest is written whole, if anything changed."""
-TICK_NS = 10_000_000
-"""How far a file's time may lag behind the clock."""
 AGAIN_S = 1.0
 """Until the watcher begins anew after an error of its own."""
 
@@ -65,7 +59,7 @@ class Rounds:
         self._next_turn_s = 0.0
         self._rest = _Rest()
         self._roots = [
-            _Root(
+            Root(
                 root,
                 state=bus.state,
                 settings=settings,
@@ -161,7 +155,7 @@ class Rounds:
 
     # --- telling ------------------------------------------------------------------------
 
-    def _begin(self, root: "_Root") -> None:
+    def _begin(self, root: Root) -> None:
         if not root.claim():
             return
         kept, found = root.begin()
@@ -171,7 +165,7 @@ class Rounds:
             self._tell_gap(root, gap)
         self._save(root)
 
-    def _tell(self, root: "_Root", found: list[Found]) -> None:
+    def _tell(self, root: Root, found: list[Found]) -> None:
         if found:
             changes = changes_in(found, root=root.lookout.root, noticed=self._clock.now())
             self._tell_changes(self._calm.sift(changes, now_s=self._clock.monotonic()))
@@ -186,12 +180,14 @@ class Rounds:
     def _tell_changes(self, changes: list[Change]) -> None:
         if not changes:
             return
+        by_root = {root: _paths_of(changes, root.lookout.root) for root in self._roots}
+        for root, paths in by_root.items():
+            root.note_before(paths)
         is_kept = self._teller.tell(changes)
-        for root in self._roots:
-            paths = [each.path for each in changes if each.root == root.lookout.root]
+        for root, paths in by_root.items():
             root.note(paths) if is_kept else root.untold.update(paths)
 
-    def _tell_gap(self, root: "_Root", gap: Gap) -> None:
+    def _tell_gap(self, root: Root, gap: Gap) -> None:
         where = f"{root.lookout.root}: " if len(self._roots) > 1 else ""
         self._teller.tell_event(
             WatchGap(
@@ -203,7 +199,7 @@ class Rounds:
             )
         )
 
-    def _save(self, root: "_Root") -> None:
+    def _save(self, root: Root) -> None:
         try:
             root.save(self._calm.held_under(root.lookout.root))
         except OSError as error:
@@ -220,130 +216,6 @@ class Rounds:
                 self._save(root)
 
 
-class _Root:
-    """One root: what is known of it, what listens to it, and where that is kept."""
-
-    def __init__(
-        self,
-        root: Path,
-        *,
-        state: Path | None,
-        settings: WatchSettings,
-        own: tuple[Path, ...],
-        listen: Callable[[Ear], None],
-        clock: Clock,
-        disk: Disk,
-        rest: Callable[[], None],
-    ) -> None:
-        hidden = own if state is None else (state.resolve(), *own)
-        rules = Rules(settings.ignore, own=_patterns_of(hidden, root), gitignore=settings.gitignore)
-        self.lookout = Lookout(root, rules, clock=clock, disk=disk, rest=rest)
-        self.listening = Listening(self.lookout, listen=listen, clock=clock, poll=settings.poll)
-        self.is_begun = False
-        self.save_at_s = 0.0
-        self.untold: set[str] = set()
-        """What could not be emitted."""
-        self._is_changed = True
-        self._manifest = Manifest(state, root, disk=disk, rest=rest) if state is not None else None
-        self._lock = state / "run" / f"watch-{slug_of(root)}.lock" if state is not None else None
-        self._lock_fd: int | None = None
-        self._claim_at_s = 0.0
-        self._is_elsewhere = False
-        self._opened_ns = int(clock.now().timestamp() * 1e9) - TICK_NS
-        self._clock = clock
-        self._disk = disk
-
-    # --- life ----------------------------------------------------------------------------
-
-    @property
-    def is_to_begin(self) -> bool:
-        return not self.is_begun and self._clock.monotonic() >= self._claim_at_s
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether all of it is watched, here or by another process."""
-        return self._is_elsewhere or (self.is_begun and self.listening.is_settled)
-
-    def claim(self) -> bool:
-        """Take the root, unless another process has it."""
-        self._claim_at_s = self._clock.monotonic() + TURN_S
-        if self._lock is None or self._lock_fd is not None:
-            return True
-        self._disk.make_directory(self._lock.parent)
-        fd = self._disk.open(self._lock, os.O_RDWR | os.O_CREAT)
-        if not self._disk.lock(fd):
-            self._disk.close(fd)
-            self._is_elsewhere = True
-            return False
-        self._lock_fd = fd
-        self._is_elsewhere = False
-        return True
-
-    def let_go(self) -> None:
-        """Leave the root to others."""
-        fd, self._lock_fd = self._lock_fd, None
-        if fd is not None:
-            self._disk.close(fd)
-
-    def begin(self) -> tuple[Kept | None, list[Found]]:
-        """Look at it for the first time; what was kept of it, and what differs from that."""
-        kept = self._manifest.load() if self._manifest is not None else None
-        tree = self.lookout.tree
-        if kept is not None:
-            for path, entry in kept.entries.items():
-                if path.rpartition("/")[0] in tree.names:
-                    tree.put(path, entry)
-            tree.forget_hidden()
-        found = self.lookout.begin()
-        self.is_begun = True
-        if kept is None:
-            return None, [each for each in found if self._is_younger(each)]
-        return kept, [each for each in found if _is_news(each, kept)]
-
-    def _is_younger(self, found: Found) -> bool:
-        """Whether a file was written since this began, before it was seen for the first time."""
-        now = found.now
-        return found.op == "write" and now is not None and now.ctime_ns >= self._opened_ns
-
-    def begin_anew(self, error: Exception) -> None:
-        """After an error of our own: trust nothing, and look at everything."""
-        self.listening.close()
-        self.lookout.hears_none()
-        self.lookout.doubt(f"watcher died: {type(error).__name__}: {error}")
-
-    # --- looking ----------------------------------------------------------------------------
-
-    @property
-    def due(self) -> float | None:
-        if not self.is_begun:
-            return self._claim_at_s
-        due = [each for each in (self.lookout.due, self.listening.due) if each is not None]
-        return min(due, default=None)
-
-    def look(self, *, is_turn: bool) -> list[Found]:
-        """Look at what is due, and in its turn at a part of the rest."""
-        found = self.lookout.look()
-        if is_turn:
-            found += self.lookout.take_turn()
-        return found + self.listening.tend()
-
-    # --- keeping ----------------------------------------------------------------------------
-
-    def note(self, paths: list[str]) -> None:
-        """Keep that these were told; if that fails, they are told once more at the next start."""
-        if paths and self._manifest is not None:
-            self._is_changed = True
-            with suppress(OSError):
-                self._manifest.note(self.lookout.tree, paths)
-
-    def save(self, held: set[str]) -> None:
-        """Keep all that was told."""
-        self.save_at_s = self._clock.monotonic() + SAVE_S
-        if self._is_changed and self._manifest is not None:
-            self._manifest.save(self.lookout.tree, now=self._clock.now(), untold=held | self.untold)
-            self._is_changed = False
-
-
 class _Rest:
     """Lets other threads run, after each turn's time of computing."""
 
@@ -356,23 +228,10 @@ class _Rest:
         if self._calls & 7:
             return
         now = time.perf_counter()
-        if now - self._began > TURN:
+        if now - self._began > LONGEST_TURN:
             time.sleep(PAUSE)
             self._began = time.perf_counter()
 
 
-def _patterns_of(paths: Iterable[Path], root: Path) -> list[str]:
-    """Patterns that hide paths, which may end in `*`, of those under a root."""
-    inside = [path.relative_to(root) for path in paths if root in path.parents]
-    return [f"/{_escaped(path.as_posix())}" for path in inside]
-
-
-def _escaped(path: str) -> str:
-    return "".join(f"\\{each}" if each in "\\[]?!# " else each for each in path)
-
-
-def _is_news(found: Found, kept: Kept) -> bool:
-    """Whether it was not there, or different, when it was watched last; else it was hidden."""
-    if found.before is not None or found.now is None:
-        return True
-    return kept.knew(found.path, is_directory=found.now.is_directory)
+def _paths_of(changes: list[Change], root: Path) -> list[str]:
+    return [each.path for each in changes if each.root == root]

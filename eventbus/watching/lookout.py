@@ -12,7 +12,7 @@ from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.watching.names import is_text
 from eventbus.watching.rules import GITIGNORE, Rules
-from eventbus.watching.tree import Found, Tree
+from eventbus.watching.tree import Entry, Found, Tree
 
 __all__ = ["Gap", "Lookout"]
 
@@ -45,7 +45,7 @@ class _Suspect(msgspec.Struct, frozen=True):
 
     due_s: float
     """Until then the kernel may tell of it."""
-    known: object
+    known: Entry | None
 
 
 class Lookout:
@@ -188,16 +188,30 @@ class Lookout:
         if self._gone_since is not None:
             return found
         found += self._look_through(self._blind_ones())
-        later = self._clock.monotonic() + IN_FLIGHT_S
         for directory in self._next("glance", self.heard, GLANCES):
-            stamp = self.tree.stamp_of(directory)
-            known = self.tree.listed.get(directory)
-            if directory in self.heard and stamp != known:
-                self._suspects.setdefault(directory, _Suspect(later, known))
+            self._suspect_in(directory)
         for path in self._next("deep", self.tree.entries, DEEP):
             if path.rpartition("/")[0] in self.heard and self.tree.differs(path):
-                self._suspects.setdefault(path, _Suspect(later, self.tree.entries.get(path)))
+                self._suspect(path)
         return found
+
+    def _suspect_in(self, directory: str) -> None:
+        """Suspect what came to or went from a directory without our knowing."""
+        stamp = self.tree.stamp_of(directory)
+        if stamp is None or stamp == self.tree.listed.get(directory):
+            return
+        known = self.tree.names.get(directory)
+        if known is None or directory not in self.heard:
+            return
+        with suppress(OSError):  # gone by now, which will be told
+            names = {each.name for each in self.tree.scan(directory)}
+            self.tree.listed[directory] = stamp
+            for name in names ^ known:
+                self._suspect(f"{directory}/{name}" if directory else name)
+
+    def _suspect(self, path: str) -> None:
+        due_s = self._clock.monotonic() + IN_FLIGHT_S
+        self._suspects.setdefault(path, _Suspect(due_s, self.tree.entries.get(path)))
 
     def _blind_ones(self) -> list[str]:
         """Some of the directories the kernel does not tell of, the unreadable among them."""
@@ -226,10 +240,7 @@ class Lookout:
         found: list[Found] = []
         for path, suspect in due.items():
             del self._suspects[path]
-            if path in self.tree.names:
-                if self.tree.listed.get(path) == suspect.known:
-                    found += self._look_through([path])
-            elif self.tree.entries.get(path) is suspect.known:
+            if self.tree.entries.get(path) is suspect.known:
                 found += self._look_at_some(path.rpartition("/")[0], [path])
         if found:
             self._tell_gap("unheard", since=self._round_since, found=len(found))

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -17,8 +16,8 @@ from eventbus.watching.tree import Entry, Tree
 __all__ = ["Kept", "Manifest", "slug_of"]
 
 VERSION = 1
-UNTOLD = Entry(mode=stat.S_IFREG, size_bytes=-1, mtime_ns=0, ctime_ns=0, inode=0)
-"""In place of what a file was like when it was told: it never was."""
+UNTOLD = -1
+"""A size: of what may not have been told."""
 UNREADABLE = (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -48,6 +47,11 @@ class Kept(msgspec.Struct, frozen=True):
     """What was hidden then."""
     hid_more: bool
     """Whether `.gitignore` files hid more than that."""
+
+    @property
+    def untold_directories(self) -> list[str]:
+        """Directories that may not have been told, from above."""
+        return [p for p, e in self.entries.items() if e.is_directory and e.size_bytes == UNTOLD]
 
     def knew(self, path: str, *, is_directory: bool) -> bool:
         """Whether a path that is not among the entries was surely not there."""
@@ -117,19 +121,29 @@ class Manifest:
             gitignore=tree.rules.reads_gitignore,
         )
         self._disk.make_directory(self._file.parent)
-        entries = ((path, UNTOLD if path in untold else e) for path, e in tree.entries.items())
-        lines = self._lines_of(entries)
+        entries = tree.entries.items()
+        lines = self._lines_of((p, _untold(e) if p in untold else e) for p, e in entries)
         self._disk.replace(self._file, msgspec.json.encode(head) + b"\n" + b"".join(lines))
         with suppress(FileNotFoundError):
             self._disk.unlink(self._since)
 
     def note(self, tree: Tree, paths: Iterable[str]) -> None:
         """Keep how paths are that have just been told; raises `OSError` as `save` does."""
-        entries = tree.entries
-        lines = b"".join(self._lines_of((path, entries.get(path)) for path in paths))
+        self._append(self._lines_of((path, tree.entries.get(path)) for path in paths))
+
+    def note_before(self, tree: Tree, paths: Iterable[str]) -> None:
+        """Keep that paths are about to be told: whether they were, one may never know.
+
+        One that is gone needs no note: it is known until that has been told.
+        """
+        there = ((path, tree.entries.get(path)) for path in paths)
+        self._append(self._lines_of((path, _untold(e)) for path, e in there if e is not None))
+
+    def _append(self, lines: Iterable[bytes]) -> None:
+        whole = b"".join(lines)
         fd = self._disk.open(self._since, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
-            self._disk.write_all(fd, lines)
+            self._disk.write_all(fd, whole)
         finally:
             self._disk.close(fd)
 
@@ -137,6 +151,11 @@ class Manifest:
         for path, entry in entries:
             self._rest()
             yield msgspec.json.encode((os.fsencode(path).decode("latin-1"), entry)) + b"\n"
+
+
+def _untold(entry: Entry) -> Entry:
+    """In place of what it was like when it was told: the next start finds it changed."""
+    return Entry(mode=entry.mode, size_bytes=UNTOLD, mtime_ns=0, ctime_ns=0, inode=0)
 
 
 def _from_line(line: bytes) -> tuple[str, Entry | None]:

@@ -46,6 +46,22 @@ def test_what_was_told_since_is_known_without_a_save(tmp_path: Path) -> None:
     assert kept.entries["c.txt"] == tree.entries["c.txt"]
 
 
+def test_what_was_about_to_be_told_is_found_again(tmp_path: Path) -> None:
+    """Nobody knows whether it was told; gone meanwhile, it has to be told as deleted."""
+    root, manifest = rooted(tmp_path)
+    tree = known(root)
+    manifest.save(tree, now=NOW)
+    (root / "new").mkdir()
+    (root / "new/c.txt").write_text("new")
+    manifest.note_before(tree, [each.path for each in look(tree)])
+
+    kept = manifest.load()
+
+    assert kept is not None
+    assert kept.untold_directories == ["new"]
+    assert kept.entries["new/c.txt"].size_bytes < 0
+
+
 def test_a_note_that_was_cut_short_counts_as_none(tmp_path: Path) -> None:
     root, manifest = rooted(tmp_path)
     tree = known(root)
