@@ -1,11 +1,15 @@
 """The clock, and where a test replaces it."""
 
+import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "LatestTime", "utc_now"]
+__all__ = ["SYSTEM_CLOCK", "Clock", "LatestTime", "file_tick", "utc_now"]
+
+CLOCK_REALTIME_COARSE = 5
+"""Linux's number of the clock that files are stamped by; Python has no name for it."""
 
 utc_now = partial(datetime.now, UTC)
 """Now, aware and in UTC; a plain C call, because every event makes it."""
@@ -24,6 +28,15 @@ class Clock:
 
 
 SYSTEM_CLOCK = Clock()
+
+
+def file_tick() -> timedelta:
+    """How far the time the kernel gives a file may lag behind the clock: a tick, or a late one."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            tick = time.clock_getres(CLOCK_REALTIME_COARSE)
+            return timedelta(seconds=2 * tick, milliseconds=2)
+    return timedelta(milliseconds=10)
 
 
 class LatestTime:

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -140,11 +139,11 @@ class Attributor:
         return self._with_process(actor, change)
 
     def _span_of(self, change: Change) -> Span:
-        """When it was made; the kernel is asked where the file itself cannot be believed."""
+        """When it was made; where the file cannot say it, the directory around it is asked."""
         span = span_of(change, grace=self.grace)
         if span.latest - span.earliest < self.grace or not len(self.phases):
             return span
-        return span_of(change, grace=self.grace, stamped=self._stamped(change.where))
+        return span_of(change, grace=self.grace, stamped=self._stamped(change))
 
     def _with_process(self, actor: Actor, change: Change) -> Actor:
         """The same with the process that wrote, where the kernel says so."""
@@ -189,13 +188,12 @@ class Attributor:
                 return datetime.fromtimestamp(self._disk.stat(last.path).st_mtime, UTC)
         return self._clock.now()
 
-    def _stamped(self, where: Path) -> datetime | None:
-        """When the kernel says it changed: the file, or the directory it is gone from."""
-        with suppress(OSError):
-            return datetime.fromtimestamp(self._disk.stat(where).st_ctime, UTC)
-        for above in where.parents:
+    def _stamped(self, change: Change) -> datetime | None:
+        """When the directory around it changed last, and no later than it did itself."""
+        for above in change.where.parents:
             with suppress(OSError):
                 status = self._disk.stat(above)
                 if stat.S_ISDIR(status.st_mode):
-                    return datetime.fromtimestamp(status.st_mtime, UTC)
+                    stamped = datetime.fromtimestamp(status.st_mtime, UTC)
+                    return stamped if change.changed is None else min(stamped, change.changed)
         return None

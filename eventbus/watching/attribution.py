@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from eventbus.clock import file_tick
 from eventbus.watching.change import NOBODY, Actor, Change
 from eventbus.watching.phases import Phase, Phases
 
@@ -20,8 +21,8 @@ __all__ = ["AMBIGUOUS", "Span", "actor_of", "is_clear", "span_of"]
 
 AMBIGUOUS = "ambiguous"
 """The actor where it may have been one of several."""
-TICK = timedelta(milliseconds=10)
-"""How far a file's time may lag: the kernel's clock for it steps at 100 Hz at the slowest."""
+TICK = file_tick()
+"""How far the time of a file may lag."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _READS = frozenset({"cat", "find", "get", "glob", "grep", "list", "ls", "read", "search", "view"})
@@ -33,25 +34,27 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     earliest: datetime
     latest: datetime
     named_from: datetime
-    """From when on a phase that names the path may have made it: what says the time may be
-    another change near by, and a name is stronger than that."""
+    """From when on a phase that names the path may have made it: where the time is that of
+    another file, it is no more than likely, and a name says more."""
 
 
 def span_of(change: Change, *, grace: timedelta, stamped: datetime | None = None) -> Span:
     """When a change was made.
 
-    `stamped` is what the kernel says: when the file, or for one that is gone
-    the directory it was in, changed last. What the file says of itself counts
-    within the grace only, because anybody can set it.
+    For what was written that is when the file was changed last. For what is
+    gone, or was made a directory, `stamped` says it: when the directory around
+    it changed last, which may have been for another file's sake.
     """
-    late = change.noticed - grace
-    said = change.changed
-    if said is not None and late <= said <= change.noticed + TICK:
-        return Span(earliest=said, latest=said + TICK, named_from=said)
-    if stamped is None or stamped > change.noticed + TICK:
+    late, soon = change.noticed - grace, change.noticed + TICK
+    if change.op == "write" and change.changed is not None and change.changed <= soon:
+        return _at(change.changed, named_from=change.changed)
+    if stamped is None or stamped > soon:
         return Span(earliest=late, latest=change.noticed, named_from=late)
-    named_from = min(late, stamped) if change.op == "delete" else stamped
-    return Span(earliest=stamped, latest=stamped + TICK, named_from=named_from)
+    return _at(stamped, named_from=min(late, stamped))
+
+
+def _at(moment: datetime, *, named_from: datetime) -> Span:
+    return Span(earliest=moment, latest=moment + TICK, named_from=named_from)
 
 
 def actor_of(change: Change, phases: Phases, span: Span) -> Actor:
@@ -65,9 +68,9 @@ def actor_of(change: Change, phases: Phases, span: Span) -> Actor:
 
 
 def is_clear(change: Change, phases: Phases, span: Span) -> bool:
-    """Whether a phase names the change, so that none told of later will be closer."""
+    """Whether a phase that was open then names the change: none told of later will be closer."""
     rank = _closest(change, phases, span)[0]
-    return rank is not None and _is_named(rank)
+    return rank is not None and rank[0] is THEN
 
 
 def _closest(change: Change, phases: Phases, span: Span) -> "tuple[Rank | None, list[Phase]]":
@@ -75,37 +78,39 @@ def _closest(change: Change, phases: Phases, span: Span) -> "tuple[Rank | None, 
     ranked = [
         (rank, phase)
         for phase in phases.between(min(span.named_from, span.earliest), span.latest)
-        if (rank := _rank(change, phase)) and (_is_named(rank) or phase.overlaps(*_exact(span)))
+        if (rank := _rank(change, phase, span)) is not None
     ]
     best = max((rank for rank, _ in ranked), default=None)
-    return best, _innermost([phase for rank, phase in ranked if rank == best], phases)
+    likely = [phase for rank, phase in ranked if rank == best]
+    if likely and change.op == "delete":
+        likely = _latest(likely)
+    return best, _innermost(likely, phases)
 
 
-def _exact(span: Span) -> tuple[datetime, datetime]:
-    return span.earliest, span.latest
+def _latest(likely: list[Phase]) -> list[Phase]:
+    """Without those that were over before another began: they made what the other deleted."""
+    latest = max(phase.began for phase in likely)
+    return [phase for phase in likely if phase.ended is None or phase.ended >= latest]
 
 
 # --- how closely a phase is bound to a change ------------------------------------------
 
-Rank = tuple[int, bool]
-"""How closely, and whether the tool may write as far as its name says."""
-NAMED, AROUND, WORKS = 3, 2, 1
+Rank = tuple[int, int, bool]
+"""Whether it names the change and was open then, how closely it does, whether it may write."""
+THEN, AROUND_THEN, WORKED = 3, 2, 1
+PATH, AROUND, ABOVE = 3, 2, 1
 
 
-def _rank(change: Change, phase: Phase) -> Rank | None:
+def _rank(change: Change, phase: Phase, span: Span) -> Rank | None:
     """How closely a phase is bound to a change; None: not at all."""
+    is_then = phase.overlaps(span.earliest, span.latest)
     ends = [change.where, *_other_end(change)]
     if any(phase.named.names(end, change.root) for end in ends):
-        return (NAMED, _may_write(phase))
+        return (THEN if is_then else AROUND_THEN, PATH, _may_write(phase))
     if any(phase.named.names_around(end, change.root) for end in ends):
-        return (AROUND, _may_write(phase))
-    if _works_above(change, phase) or phase.named.names_above(change.root):
-        return (WORKS, _may_write(phase))
-    return None
-
-
-def _is_named(rank: Rank) -> bool:
-    return rank[0] >= AROUND
+        return (THEN if is_then else AROUND_THEN, AROUND, _may_write(phase))
+    works = _works_above(change, phase) or phase.named.names_above(change.root)
+    return (WORKED, ABOVE, _may_write(phase)) if works and is_then else None
 
 
 def _other_end(change: Change) -> Iterable[Path]:

@@ -25,7 +25,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     noticed: datetime
     """When the kernel told of it, or looking again found it."""
     changed: datetime | None = None
-    """When the file says it was written; None: gone, or not known."""
+    """When the kernel changed it last, whatever time the file says it is of; None: gone."""
     size_bytes: int | None = None
     hash: str | None = None
     """Of its content, with the algorithm before a colon; None: not asked for."""

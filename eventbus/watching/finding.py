@@ -61,6 +61,6 @@ def _size(found: Found) -> int | None:
 
 def _changed(entry: Entry | None) -> datetime | None:
     if entry is not None:
-        with suppress(OverflowError, ValueError, OSError):  # files may say any time
-            return datetime.fromtimestamp(entry.mtime_ns / 1e9, UTC)
+        with suppress(OverflowError, ValueError, OSError):  # a clock may have said any time
+            return datetime.fromtimestamp(entry.ctime_ns / 1e9, UTC)
     return None

@@ -82,7 +82,7 @@ def seen(root: Path, name: str = "a.py", **fields: Any) -> Change:
     """The change as a watcher would find it now."""
     changed = None
     if (root / name).exists():
-        changed = datetime.fromtimestamp((root / name).stat().st_mtime, UTC)
+        changed = datetime.fromtimestamp((root / name).stat().st_ctime, UTC)
     fields = {"op": "write", "noticed": datetime.now(UTC), "changed": changed, **fields}
     return Change(path=name, root=root, **fields)
 

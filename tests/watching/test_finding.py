@@ -70,7 +70,7 @@ def test_both_ends_of_a_move_name_each_other() -> None:
 
 
 def test_a_file_from_the_end_of_time_is_told_without_it() -> None:
-    strange = Entry(FILE, 1, 2**63 - 1, 0, 1)
+    strange = Entry(FILE, 1, 0, 2**63 - 1, 1)
 
     [told] = changes(Found("write", "a", None, strange))
 
