@@ -19,7 +19,9 @@ __all__ = ["Gap", "Lookout"]
 AGAIN_S = 0.1
 """Until a directory that is still being filled is looked in again."""
 FRESH_NS = 50_000_000
-"""A time younger than that may stand for two changes: the kernel's clock ticks each 4 ms."""
+"""A directory that changed so lately is looked in again: it may be being filled."""
+TICK_NS = 12_000_000
+"""A time younger than that may stand for two writes: the kernel's clock ticks each 4 or 10 ms."""
 IN_FLIGHT_S = 0.5
 """The kernel's notice of a change is here by then, if it comes at all."""
 WHOLE_LISTING = 32
@@ -296,23 +298,23 @@ class Lookout:
             return self._look_through([directory])
         found: list[Found] = []
         for path in dict.fromkeys(paths):
+            since_ns = self._now_ns()
             try:
                 before = self.tree.entries.get(path)
                 news = [*self.tree.look_at(path)]
             except OSError:  # its directory has become unreadable
                 return found + self._look_through([directory])
-            if not news and before is not None:
-                news = self._look_twice(path)
-            found += self._taken(news)
+            if not news and before is not None and before == self.tree.entries.get(path):
+                news = self._look_twice(path, before)
+            found += self._taken(news, since_ns)
             if path in self.tree.names:
                 self._unhear(path)  # another one may have its inode
                 found += self._look_through([path])
         return found
 
-    def _look_twice(self, path: str) -> list[Found]:
+    def _look_twice(self, path: str, entry: Entry) -> list[Found]:
         """A write that left no trace, because the one before it was too short ago."""
-        entry = self.tree.entries.get(path)
-        if path not in self._racy or entry is None:
+        if path not in self._racy:
             return []
         self._racy.discard(path)
         return [Found("write", path, entry, entry)]
@@ -332,19 +334,20 @@ class Lookout:
 
     def _look_in(self, directory: str) -> list[Found]:
         news: list[Found] = []
+        since_ns = self._now_ns()
         try:
             news.extend(self.tree.look_in(directory))
         except (FileNotFoundError, NotADirectoryError):
             if directory:
                 with suppress(OSError):
                     news.extend(self.tree.look_at(directory))
-            return self._taken(news)
+            return self._taken(news, since_ns)
         except OSError as error:
             self._cannot_read(directory, error)
-            return self._taken(news)
+            return self._taken(news, since_ns)
         self._can_read(directory, len(news))
         self._look_again_if_fresh(directory)
-        return self._taken(news)
+        return self._taken(news, since_ns)
 
     def _look_again_if_fresh(self, directory: str) -> None:
         """Come back to a directory that may go on changing within the time it shows."""
@@ -355,14 +358,13 @@ class Lookout:
     def _now_ns(self) -> int:
         return int(self._clock.now().timestamp() * 1e9)
 
-    def _taken(self, news: list[Found]) -> list[Found]:
+    def _taken(self, news: list[Found], since_ns: int) -> list[Found]:
         """The same, after what follows from it for the next looks."""
-        now_ns = self._now_ns()
         for each in news:
             self._rest()
             if each.op == "write" and each.now is not None:
-                if 0 <= now_ns - each.now.mtime_ns < FRESH_NS:
-                    self._racy.add(each.path)
+                is_racy = each.now.mtime_ns > since_ns - TICK_NS
+                (self._racy.add if is_racy else self._racy.discard)(each.path)
             elif each.op == "mkdir":
                 self.hears_all = False
             elif each.before is not None and each.before.is_directory:
