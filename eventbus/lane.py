@@ -113,6 +113,9 @@ class Lane:
         self._is_dry = False
         """True once it had collected all that was there."""
         self._is_lingering = False
+        self.is_told_of_others = False
+        """True when somebody looks for it whether other writers have written."""
+        self._is_to_look = False
 
     # --- counts ----------------------------------------------------------------
 
@@ -200,7 +203,8 @@ class Lane:
             return
         while not self.is_leaving:
             self.news.clear()
-            backlog.look(self._clock.monotonic())
+            at_once, self._is_to_look = self._is_to_look, False
+            backlog.look(self._clock.monotonic(), at_once=at_once)
             batch = self._held or self._collect(backlog)
             is_idle = batch is None and self._ahead is self.cursor
             if not is_idle:
@@ -216,7 +220,7 @@ class Lane:
 
     async def _wait(self, backlog: Backlog) -> None:
         seconds = max(0.0, self._next_tick - self._clock.monotonic())
-        if backlog.follows_others:
+        if backlog.follows_others and not self.is_told_of_others:
             seconds = min(seconds, 0.1)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.news.wait(), seconds)
@@ -239,8 +243,9 @@ class Lane:
         is_enough = is_full or gathered >= self.sink.batch_most
         return is_enough or self.is_finishing or self.is_leaving
 
-    def bring_news(self) -> None:
+    def bring_news(self, *, of_others: bool = False) -> None:
         """There is more for it; it looks at once, unless it lets events gather."""
+        self._is_to_look |= of_others
         if not self._is_lingering or self._is_wanted():
             self.news.set()
 

@@ -92,7 +92,7 @@ class LaneMaker:
 
     def _lane(self, wish: LaneWish, sink: Sink, begin: Any, **more: Any) -> Lane:
         dead = self._state / "dead" / f"{wish.name}.jsonl" if self._state is not None else None
-        return Lane(
+        lane = Lane(
             wish.name,
             sink,
             wanted=KindFilter(wish.kinds if wish.kinds is not None else sink.kinds),
@@ -104,6 +104,8 @@ class LaneMaker:
             say_gap=self._say_gap,
             **more,
         )
+        lane.is_told_of_others = self._state is not None
+        return lane
 
     def cursor_path(self, name: str) -> Path:
         """Where a shared lane's cursor is kept."""

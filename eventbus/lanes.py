@@ -19,6 +19,7 @@ from eventbus.event import Event
 from eventbus.lane import Lane, LaneStatistics
 from eventbus.lanemaking import LaneMaker, Standing
 from eventbus.loopthread import LoopThread
+from eventbus.pulse import Pulse
 from eventbus.reaching import Reaching
 from eventbus.resume import read_cursor
 from eventbus.scope import serving
@@ -80,6 +81,8 @@ class LaneLoop:
         self._leaving: set[Lane] = set()
         """Lanes that were detached and still do what is left."""
         self._retiring: set[Serving] = set()
+        self._pulse = Pulse(state / "journal", disk) if state is not None else None
+        self._beating: Serving | None = None
         self._is_armed = True
         self._is_ending = False
         self._roll_call = threading.Lock()
@@ -156,7 +159,14 @@ class LaneLoop:
                 self.add(wish)
 
     def _begin_task(self, name: str, serve: Callable[[Any], Awaitable[None]], what: Any) -> None:
+        wish = self.wishes.get(name)
+        if self._pulse is not None and self._beating is None and wish and wish.follows_others:
+            self._beating = asyncio.ensure_future(self._pulse.run(self._bring_news_of_others))
         self._tasks[name] = asyncio.ensure_future(serve(what))
+
+    def _bring_news_of_others(self) -> None:
+        for lane in [*self.lanes.values(), *self._leaving]:
+            lane.bring_news(of_others=True)
 
     def remove(self, name: str, *, emitted: int) -> bool:
         """Let a lane do what was emitted so far, then close its sink; its name is free at once."""
@@ -410,6 +420,7 @@ class LaneLoop:
     def forget_after_fork(self) -> None:
         """In a forked child: nothing of the parent's runs here."""
         self._tasks, self.lanes, self._leaving, self._retiring = {}, {}, set(), set()
+        self._beating = None
         for part in (self._thread, self._reaching, self.claims):
             part.forget_after_fork()
         self.standing.offered = 0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ __all__ = ["NOWHERE", "Move", "Segment", "segment_name", "segments_by_writer", "
 NOWHERE = Place("", 0)
 """Before the first segment of a writer that could not begin one yet."""
 
+NAMES_KNOWN = 4_096
 _START = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"(\d{8}T\d{12})-([0-9a-f]{8})\.jsonl")
 
@@ -70,13 +72,17 @@ def segment_name(start: datetime, writer: str = "") -> str:
 def segment_of(path: Path) -> Segment | None:
     """The segment of that name, or None when the name is not one of ours."""
     match = _NAME.fullmatch(path.name)
-    if match is None:
-        return None
+    start = _moment(match[1]) if match is not None else None
+    return Segment(start, match[2], path) if match is not None and start is not None else None
+
+
+@lru_cache(maxsize=NAMES_KNOWN)
+def _moment(written: str) -> datetime | None:
+    """Asked of the same names again and again: each lane lists the journal once a second."""
     try:
-        start = datetime.strptime(match[1], _START).replace(tzinfo=UTC)
+        return datetime.strptime(written, _START).replace(tzinfo=UTC)
     except ValueError:  # digits, but of no moment
         return None
-    return Segment(start, match[2], path)
 
 
 def segments_in(directory: Path, disk: Disk = SYSTEM_DISK) -> list[Segment]:

@@ -29,6 +29,11 @@ class LaneWish(msgspec.Struct, frozen=True, kw_only=True):
     def is_shared(self) -> bool:
         return isinstance(self.sink, NamedSink)
 
+    @property
+    def follows_others(self) -> bool:
+        """Whether it sees what other processes emit."""
+        return self.is_shared or self.follows_all
+
 
 def check_sink(
     sink: Sink | NamedSink, wishes: Mapping[str, LaneWish], *, is_in_memory: bool
