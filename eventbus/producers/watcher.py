@@ -15,6 +15,7 @@ from eventbus.bus import EventBus
 from eventbus.clock import SYSTEM_CLOCK, Clock
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.errors import SettingsError
+from eventbus.producers.attributing import QUICK_SETTLE_S, SETTLE_S, Attributor
 from eventbus.producers.listening import Ear
 from eventbus.producers.rounds import Rounds
 from eventbus.watching.change import Attribution, Keep
@@ -38,7 +39,8 @@ class Watcher:
 
     `async with Watcher(bus, ["src"]):`, or `with` where there is no loop. On
     entering, what changed while nobody watched has been told, and whatever
-    changes from then on will be. Works in a thread of its own. Of several
+    changes from then on will be; each with the tool call that made it, unless
+    `attribution` says who else is asked. Works in a thread of its own. Of several
     watchers of one root on one state directory one is at work.
     """
 
@@ -59,7 +61,8 @@ class Watcher:
         """The directories that are watched, links resolved."""
         Rules(self.settings.ignore)  # says which pattern is none
         self._bus = bus
-        self._attribution = attribution
+        self._calls = self._calls_on(bus, clock, disk) if attribution is None else None
+        self._attribution = self._calls if attribution is None else attribution
         self._keep = keep
         self._own = tuple(map(Path, own))
         self._clock = clock
@@ -69,11 +72,18 @@ class Watcher:
         self._thread: threading.Thread | None = None
         self._rounds: Rounds | None = None
 
+    def _calls_on(self, bus: EventBus, clock: Clock, disk: Disk) -> Attributor:
+        settle = QUICK_SETTLE_S if self.settings.quick else SETTLE_S
+        grace = self.settings.grace_ms / 1000
+        return Attributor(bus, grace=grace, settle=settle, clock=clock, disk=disk)
+
     # --- life ----------------------------------------------------------------------
 
     def open(self) -> Self:
         """Begin to watch, without waiting; `with` and `async with` wait until it is so."""
         if self._thread is None and self._bus.is_open and not self.settings.off:
+            if self._calls is not None:
+                self._calls.open()
             self._rounds = Rounds(
                 self._bus,
                 self.roots,
@@ -104,6 +114,8 @@ class Watcher:
             return True
         self._news.put(None)
         thread.join(timeout)
+        if self._calls is not None:
+            self._calls.close()
         return not thread.is_alive()
 
     @property

@@ -7,9 +7,8 @@ nobody's; with two that nothing tells apart it is ambiguous, and both are named.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import msgspec
 
@@ -75,10 +74,11 @@ def is_clear(change: Change, phases: Phases, span: Span) -> bool:
 
 def _closest(change: Change, phases: Phases, span: Span) -> "tuple[Rank | None, list[Phase]]":
     """The phases that are bound to a change most closely, the inner ones, and how closely."""
+    ends = _ends(change)
     ranked = [
         (rank, phase)
         for phase in phases.between(min(span.named_from, span.earliest), span.latest)
-        if (rank := _rank(change, phase, span)) is not None
+        if (rank := _rank(ends, str(change.root), phase, span)) is not None
     ]
     best = max((rank for rank, _ in ranked), default=None)
     likely = [phase for rank, phase in ranked if rank == best]
@@ -101,25 +101,27 @@ THEN, AROUND_THEN, WORKED = 3, 2, 1
 PATH, AROUND, ABOVE = 3, 2, 1
 
 
-def _rank(change: Change, phase: Phase, span: Span) -> Rank | None:
+def _rank(ends: Sequence[str], root: str, phase: Phase, span: Span) -> Rank | None:
     """How closely a phase is bound to a change; None: not at all."""
     is_then = phase.overlaps(span.earliest, span.latest)
-    ends = [change.where, *_other_end(change)]
-    if any(phase.named.names(end, change.root) for end in ends):
-        return (THEN if is_then else AROUND_THEN, PATH, _may_write(phase))
-    if any(phase.named.names_around(end, change.root) for end in ends):
-        return (THEN if is_then else AROUND_THEN, AROUND, _may_write(phase))
-    works = _works_above(change, phase) or phase.named.names_above(change.root)
-    return (WORKED, ABOVE, _may_write(phase)) if works and is_then else None
+    group, named = (THEN if is_then else AROUND_THEN), phase.named
+    if any(named.names(end, root) for end in ends):
+        return (group, PATH, _may_write(phase))
+    if any(named.names_around(end, root) for end in ends):
+        return (group, AROUND, _may_write(phase))
+    works = is_then and (_works_above(ends[0], phase) or named.names_above(root))
+    return (WORKED, ABOVE, _may_write(phase)) if works else None
 
 
-def _other_end(change: Change) -> Iterable[Path]:
-    """Where a file that was moved came from, or went to."""
-    return [change.root / path for path in (change.moved_from, change.moved_to) if path is not None]
+def _ends(change: Change) -> list[str]:
+    """The path, and where a file that was moved came from, or went to."""
+    paths = (change.path, change.moved_from, change.moved_to)
+    root = str(change.root).rstrip("/")
+    return [f"{root}/{path}" for path in paths if path is not None]
 
 
-def _works_above(change: Change, phase: Phase) -> bool:
-    return phase.cwd is not None and Path(phase.cwd) in change.where.parents
+def _works_above(path: str, phase: Phase) -> bool:
+    return phase.cwd is not None and path.startswith(f"{phase.cwd.rstrip('/')}/")
 
 
 def _may_write(phase: Phase) -> bool:

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +21,8 @@ TEXT_MOST = 16_384
 QUOTED_MOST = 4_096
 """Characters of a command line that are read as a shell reads it, which is slow."""
 WORD_MOST = 1_024
+LINKS_MOST = 50
+"""Words of a call up to which links in whole paths are followed."""
 DEEPEST = 12
 
 _PATHS = frozenset(
@@ -54,25 +55,23 @@ class Named(msgspec.Struct, frozen=True):
     goes_up: bool = False
     """Whether a word begins with `..`."""
 
-    def names(self, path: Path, root: Path) -> bool:
-        """Whether it names this very path."""
-        return any(word in self.words for word in self._spelled(str(path), str(root)))
+    def names(self, path: str, root: str) -> bool:
+        """Whether it names this very path; both are absolute."""
+        return not self.words.isdisjoint(self._spelled(path, root))
 
-    def names_around(self, path: Path, root: Path) -> bool:
+    def names_around(self, path: str, root: str) -> bool:
         """Whether it names a directory the path is in, below the root, or a pattern it fits."""
         if not self.words:
             return False
-        for above in path.parents:
-            if len(above.parts) <= len(root.parts):
-                break
-            if self.names(above, root):
-                return True
-        spelled = self._spelled(str(path), str(root)) if self.globs else ()
-        return any(fnmatchcase(word, glob) for word in spelled for glob in self.globs)
+        spelled = self._spelled(path, root)
+        depth = path.count("/") - root.rstrip("/").count("/") - 1
+        if any(not self.words.isdisjoint(_above(word, depth)) for word in spelled):
+            return True
+        return any(fnmatchcase(word, glob) for glob in self.globs for word in spelled)
 
-    def names_above(self, root: Path) -> bool:
+    def names_above(self, root: str) -> bool:
         """Whether it names the root itself, or a directory that holds it, by its whole path."""
-        return any(str(above) in self.words for above in (root, *root.parents))
+        return root in self.words or not self.words.isdisjoint(_above(root, root.count("/")))
 
     def _spelled(self, path: str, root: str) -> list[str]:
         """The ways in which a call may write the path."""
@@ -85,11 +84,20 @@ class Named(msgspec.Struct, frozen=True):
         return spelled
 
 
+def _above(path: str, most: int) -> Iterator[str]:
+    """The directories a path is in, the nearest first, so many at the most."""
+    for _ in range(most):
+        path = path.rpartition("/")[0]
+        if not path:
+            return
+        yield path
+
+
 def named_in(input: Any, *, cwd: str | None = None) -> Named:
     """What an input names; relative paths start at `cwd`, or at the root that is watched."""
     words: dict[str, None] = {}
     globs: dict[str, None] = {}
-    bases = [cwd] if cwd is not None else []
+    bases = [os.path.realpath(cwd)] if cwd is not None else []
     for text, _ in zip(_texts(input, 0), range(TEXTS_MOST), strict=False):
         for word in _words(text, bases):
             if len(words) + len(globs) >= WORDS_MOST:
@@ -169,5 +177,13 @@ def _keep(word: str, words: dict[str, None], globs: dict[str, None]) -> None:
     if path in _SAYS_NOTHING:
         return
     words[path] = None
+    if os.path.isabs(path) and len(words) < LINKS_MOST:
+        words[_without_links(path)] = None
     if _GLOB.search(path):
         globs[path] = None
+
+
+def _without_links(path: str) -> str:
+    """The path by which a watcher knows the file: the last part may be a link, and is told."""
+    directory, name = os.path.split(path)
+    return os.path.join(os.path.realpath(directory), name)

@@ -1,5 +1,6 @@
 """Which tool calls are open, or were until just now: pure bookkeeping of what events say."""
 
+import os
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -173,14 +174,14 @@ class Phases:
             scope=event.scope,
             cause=event.cause,
             began=event.ts,
-            cwd=event.cwd,
+            cwd=None if event.cwd is None else os.path.realpath(event.cwd),
             named=named_in(list(event.argv), cwd=event.cwd),
             writer=writer,
         )
 
 
 def _of_tool(event: ToolStarted, writer: str | None) -> Phase:
-    cwd = event.cwd if isinstance(event.cwd, str) else None
+    cwd = os.path.realpath(event.cwd) if isinstance(event.cwd, str) else None
     return Phase(
         id=event.id,
         trace=event.trace,

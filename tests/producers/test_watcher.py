@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from eventbus import Event, EventBus
+from eventbus import Event, EventBus, tool
 from eventbus.errors import SettingsError
 from eventbus.events import (
     ErrorRaised,
@@ -365,6 +365,16 @@ class AlwaysScout:
 
 
 SCOPE = Scope(session="s-1", agent="scout")
+
+
+def test_the_tool_call_that_made_a_change_is_told_with_it(tmp_path: Path) -> None:
+    with watching(tmp_path) as heard:
+        with tool("edit", {"path": "a.txt"}, bus=heard.bus, cwd=tmp_path / "root") as call:
+            (tmp_path / "root/a.txt").write_text("hello")
+        assert eventually(lambda: heard.of(FileWritten))
+
+        written = heard.of(FileWritten)[-1]
+        assert (written.actor, written.trace, written.cause) == ("edit", call.trace, call.trace)
 
 
 def test_who_did_it_is_asked_and_told(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from eventbus.watching.named import WORDS_MOST, named_in
-from tests.watching.acted import ROOT
+from tests.watching import acted
 
-FILE = ROOT / "src" / "a b.py"
-PLAIN = ROOT / "src" / "a.py"
+ROOT = str(acted.ROOT)
+
+FILE, PLAIN = f"{ROOT}/src/a b.py", f"{ROOT}/src/a.py"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ PLAIN = ROOT / "src" / "a.py"
     [
         {"path": "src/a.py"},
         {"path": "./src/../src/a.py"},
-        {"path": str(PLAIN)},
+        {"path": PLAIN},
         "src/a.py",
         [{"edits": [{"file": "src/a.py", "new_string": "x"}]}],
         {"command": "sed -i s/a/b/ src/a.py"},
@@ -32,7 +33,7 @@ PLAIN = ROOT / "src" / "a.py"
     ],
 )
 def test_a_path_is_named_however_it_is_written(input: Any) -> None:
-    assert named_in(input, cwd=str(ROOT)).names(PLAIN, ROOT)
+    assert named_in(input, cwd=ROOT).names(PLAIN, ROOT)
 
 
 @pytest.mark.parametrize(
@@ -50,16 +51,16 @@ def test_a_path_is_named_however_it_is_written(input: Any) -> None:
     ],
 )
 def test_a_path_is_not_named_by_what_only_looks_like_it(input: Any) -> None:
-    assert not named_in(input, cwd=str(ROOT)).names(PLAIN, ROOT)
+    assert not named_in(input, cwd=ROOT).names(PLAIN, ROOT)
 
 
 @pytest.mark.parametrize("command", ["touch 'src/a b.py'", r"touch src/a\ b.py", "src/a b.py"])
 def test_a_name_with_a_space_is_read_as_a_shell_reads_it(command: str) -> None:
-    assert named_in({"command": command}, cwd=str(ROOT)).names(FILE, ROOT)
+    assert named_in({"command": command}, cwd=ROOT).names(FILE, ROOT)
 
 
-def test_a_path_relative_to_a_directory_beside_is_named(tmp_path: Path) -> None:
-    named = named_in("touch ../src/a.py", cwd=str(ROOT / "docs"))
+def test_a_path_relative_to_a_directory_beside_is_named() -> None:
+    named = named_in("touch ../src/a.py", cwd=f"{ROOT}/docs")
 
     assert named.names(PLAIN, ROOT)
 
@@ -74,9 +75,18 @@ def test_a_path_below_the_home_directory_is_named(monkeypatch: pytest.MonkeyPatc
     assert named_in("touch ~/src/a.py", cwd="/tmp").names(PLAIN, ROOT)
 
 
+def test_a_path_through_a_link_names_the_file_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "way").symlink_to("real")
+    root, way = f"{tmp_path}/real", f"{tmp_path}/way"
+
+    assert named_in({"path": f"{way}/a.py"}).names(f"{root}/a.py", root)
+    assert named_in({"path": "a.py"}, cwd=way).names(f"{root}/a.py", root)
+
+
 @pytest.mark.parametrize("command", ["rm -rf src", "rm src/*.py", "rm -r ./src/"])
 def test_a_directory_or_a_pattern_names_what_is_in_it(command: str) -> None:
-    named = named_in(command, cwd=str(ROOT))
+    named = named_in(command, cwd=ROOT)
 
     assert named.names_around(PLAIN, ROOT)
     assert not named.names(PLAIN, ROOT)
@@ -84,7 +94,7 @@ def test_a_directory_or_a_pattern_names_what_is_in_it(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["ls .", f"ls {ROOT}", "ls /", "rm lib/*.py"])
 def test_the_root_itself_names_nothing_in_it(command: str) -> None:
-    assert not named_in(command, cwd=str(ROOT)).names_around(PLAIN, ROOT)
+    assert not named_in(command, cwd=ROOT).names_around(PLAIN, ROOT)
 
 
 def test_the_root_by_its_whole_path_is_a_place_to_work_in() -> None:
