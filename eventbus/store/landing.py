@@ -13,7 +13,7 @@ from eventbus.store.fitting import all_fitting
 from eventbus.store.schema import TOPICS
 from eventbus.store.topic import Topic
 
-__all__ = ["land", "tend"]
+__all__ = ["land", "lined_of", "tend"]
 
 LINES_A_PART = 128
 """Lines read back before the app's loop may have a turn."""
@@ -25,7 +25,7 @@ def land(writer: Writer, batch: Batch, *, lane: str) -> int:
     What lands is what the journal says: events are read back from their lines,
     so that a rebuild comes to the same rows.
     """
-    lined = _lined(batch.lines)
+    lined = lined_of(batch.lines)
     is_synced = any(map(is_critical, {type(each.event) for each in lined}))
     with writer.transaction(is_synced=is_synced):
         new = land_lines(writer, lined)
@@ -43,7 +43,8 @@ def tend(writer: Writer) -> None:
             topic.tend(writer)
 
 
-def _lined(lines: Sequence[bytes]) -> list[Lined]:
+def lined_of(lines: Sequence[bytes]) -> list[Lined]:
+    """Lines with their events, as they land."""
     events = [
         event
         for part in in_parts(list(lines), LINES_A_PART, behind=BEHIND)

@@ -1,6 +1,7 @@
 """The commands around seals: the key handed out, and what verifying says."""
 
 import shutil
+import sqlite3
 import stat
 import subprocess
 from pathlib import Path
@@ -275,3 +276,22 @@ def test_what_is_nowhere_is_not_erased(sealed: Here) -> None:
     told = sealed("erase", "--where", "user=nobody", "--yes")
 
     assert (told.code, told.out) == (exits.OK, "nothing is chosen by that\n")
+
+
+def test_the_store_is_held_against_the_lines(here: Here) -> None:
+    with EventBus(here.state, sinks=["sqlite"]) as bus:
+        for n in range(9):
+            bus.emit_nowait(FileWritten(path=f"src/{n}.py"))
+    whole = here("verify", "--store")
+    database = sqlite3.connect(here.state / "store.db")
+    with database:
+        database.execute("UPDATE events SET message = 'mine' WHERE id = 3")
+    database.close()
+
+    altered = here("verify", "--store")
+
+    assert (whole.code, whole.lines[-1][:32]) == (exits.OK, "store: 9 rows held against the l")
+    assert altered.code == exits.FINDING
+    assert "(file:write): message" in altered.out
+    assert here("verify").code == exits.OK
+    assert here("verify", "--store", "--json").json["stores"][0]["altered"][0]["kind"]

@@ -12,10 +12,12 @@ from eventbus.formats.visible import visible
 from eventbus.frontends.cli import exits
 from eventbus.frontends.cli.anchors import check_signature, read_anchors
 from eventbus.frontends.cli.options import Where, json_option, where_options
+from eventbus.frontends.cli.stores import stores
 from eventbus.frontends.cli.tables import counted
 from eventbus.sealing.anchors import Anchor
 from eventbus.sealing.findings import Checked
 from eventbus.sealing.keys import VerificationKey
+from eventbus.store.comparing import Compared, compare_rows
 from eventbus.units import size_text
 from eventbus.verify import Finding, Verified, verify_journal
 
@@ -60,6 +62,9 @@ Examples:
     metavar="FILE",
     help="Who may have signed the anchors: a file as ssh-keygen's ALLOWED SIGNERS.",
 )
+@click.option(
+    "--store", "with_store", is_flag=True, help="Hold the store's rows against the lines too."
+)
 @json_option("Print one JSON object.")
 @where_options
 def command(
@@ -67,6 +72,7 @@ def command(
     key_file: TextIO | None,
     said: tuple[str, ...],
     signers: Path | None,
+    with_store: bool,
     as_json: bool,
 ) -> int:
     """Check that the journal is whole: read all of it, change nothing.
@@ -79,26 +85,56 @@ def command(
     Without --key the seals are held against each other alone, which does not
     show what somebody sealed anew who could write the state directory. An
     anchor shows that too, of all that was sealed when it was made.
+
+    With --store every row of the store must be what its line in the journal
+    makes of it, no line may lack its row, and no row its line.
     """
     key = VerificationKey.read(key_file.read()) if key_file is not None else None
     anchors = [anchor for each in said for anchor in read_anchors(each)]
     proven = [check_signature(anchor, signers) for anchor in anchors] if signers else []
     verified = verify_journal(where.state_there, key=key, anchors=anchors)
+    compared = _compared(where) if with_store else []
     if as_json:
-        click.echo(msgspec.json.encode(verified))
+        whole = msgspec.to_builtins(verified)
+        click.echo(msgspec.json.encode(whole | {"stores": compared} if with_store else whole))
     else:
         _show(verified, has_key=key is not None)
         for anchor, who in zip_longest(anchors, proven):
             click.echo(visible(_of_anchor(anchor, who)))
-    return _code(verified)
+        for store in compared:
+            for line in _of_store(store):
+                click.echo(visible(line))
+    return _code(verified, compared)
 
 
-def _code(verified: Verified) -> int:
-    if verified.is_altered:
+def _compared(where: Where) -> list[Compared]:
+    settings = where.settings()
+    return [compare_rows(settings.state, store) for store in stores(where, settings)]
+
+
+def _of_store(compared: Compared) -> Iterator[str]:
+    """What is with the rows of one store."""
+    for row in compared.altered:
+        yield f"altered  row {row.id} ({row.kind}): {', '.join(row.columns)}"
+    if compared.altered_left_out:
+        yield f"altered  and {compared.altered_left_out:,} rows more"
+    if compared.added:
+        ids = ", ".join(compared.added_ids)
+        yield f"altered  {counted(compared.added, 'row')} without a line: {ids}"
+    if compared.missing:
+        ids = ", ".join(compared.missing_ids)
+        yield f"missing  {counted(compared.missing, 'row')} of lines that have landed: {ids}"
+    yield from (f"altered  {trouble}" for trouble in compared.trouble)
+    older = f", {compared.older:,} older than the journal" if compared.older else ""
+    yield f"store: {counted(compared.rows, 'row')} held against the lines{older}, {compared.where}"
+
+
+def _code(verified: Verified, compared: list[Compared]) -> int:
+    if verified.is_altered or any(store.is_altered or store.trouble for store in compared):
         return exits.FINDING
     if verified.rolled_back:
         return exits.ROLLED_BACK
-    if not verified.is_whole:
+    if not verified.is_whole or any(store.missing for store in compared):
         return exits.INCOMPLETE
     return exits.TORN if verified.torn else exits.OK
 
