@@ -33,6 +33,7 @@ QUESTIONS = {
     "landing": "landing",
     "ingest": "ingest",
     "store": "store",
+    "seal": "seal",
     "profile": "profile",
     "peers": "peers",
 }

@@ -24,7 +24,7 @@ from eventbus.keeping import JournalSettings
 from eventbus.meddling import change_of, cut_to_what_they_left
 from eventbus.naming import make_segment, sweep
 from eventbus.pruning import prune_journal
-from eventbus.sealing.absent import Seals, Unsealed
+from eventbus.sealing.absent import Lines, Seals, Unsealed
 from eventbus.segment import NOWHERE, Move, Segment
 from eventbus.sink import Place
 from eventbus.trialsync import try_a_sync
@@ -202,9 +202,7 @@ class Journal:
 
     # --- writing -----------------------------------------------------------
 
-    def append(
-        self, blobs: Sequence[bytes], records: int, *, may_be_critical: bool = True
-    ) -> Place:
+    def append(self, blobs: Sequence[bytes], records: int, *, lines: Lines | None = None) -> Place:
         """Write whole records; where they begin. Raises with nothing half-written counted."""
         self.make_ready()
         size = sum(map(len, blobs))
@@ -217,7 +215,7 @@ class Journal:
         self.size += size
         self.records += records
         self._latest.now()
-        self._seals.note(blobs, may_be_critical=may_be_critical)
+        self._seals.note(blobs, lines=lines)
         if self._unsynced is not None:
             self._unsynced += blobs
             if self.size - self._synced_size > UNSYNCED_MOST:

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from eventbus.errors import DefinitionError
 from eventbus.event import Event, UnknownEvent
 
-__all__ = ["BOOKKEEPING", "KindFilter", "Kinds", "is_critical", "is_critical_line"]
+__all__ = [
+    "BOOKKEEPING",
+    "KindFilter",
+    "Kinds",
+    "critical_lines",
+    "is_critical",
+    "is_critical_line",
+]
 
 Kinds = str | type[Event] | Iterable[str | type[Event]] | None
 """How a wish is written: `"*"`, `"topic:*"`, `"*:verb"`, `"topic:verb"`, a class, or several."""
@@ -98,6 +105,15 @@ _CRITICAL_HEADS = (
 )
 _CRITICAL_LETTERS = frozenset(head[len(_HEAD) : len(_HEAD) + 4] for head in _CRITICAL_HEADS)
 """How those kinds begin; nearly every other line is told apart by that alone."""
+
+
+def critical_lines(lines: Iterable[bytes]) -> list[bytes]:
+    """Those of them that are; asked of every line that is written, so it calls nothing."""
+    return [
+        line
+        for line in lines
+        if line[9:13] in _CRITICAL_LETTERS and line.startswith(_CRITICAL_HEADS)
+    ]
 
 
 def is_critical_line(line: bytes) -> bool:

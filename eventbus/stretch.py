@@ -126,10 +126,11 @@ class Stretch:
         return self._types
 
     @property
-    def may_be_critical(self) -> bool:
-        """False when none of its lines is, as far as classes tell."""
+    def perhaps_critical(self) -> list[bytes]:
+        """All its lines; none, where the classes in it say that none is critical."""
         types = self.types
-        return not types.isdisjoint(_BY_LINE) or any(map(is_critical, types))
+        may_be = not types.isdisjoint(_BY_LINE) or any(map(is_critical, types))
+        return self.lines if may_be else []
 
     def pick(self, wanted: KindFilter, *, skip: int = 0) -> list[int] | None:
         """Which of its records are wanted, by index; None means all of them."""

@@ -292,7 +292,7 @@ class Writer:
                 place = self.journal.append(
                     [stretch.blob for stretch in stretches],
                     records,
-                    may_be_critical=any(stretch.may_be_critical for stretch in stretches),
+                    lines=[(each.count, each.perhaps_critical) for each in stretches],
                 )
             except Exception as error:  # noqa: BLE001  counted, told, and tried again
                 self._note_refusal(error)

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Seals", "Unsealed"]
+__all__ = ["Lines", "Seals", "Unsealed"]
+
+Lines = Sequence[tuple[int, Sequence[bytes]]]
+"""Of each blob: how many lines it has, and those among which all critical ones are."""
 
 
 class Seals(Protocol):
@@ -16,7 +19,7 @@ class Seals(Protocol):
     def turn_to(self, of: Path, *, start: int, lines: int | None = 0) -> None:
         """It writes this file from there on."""
 
-    def note(self, blobs: Sequence[bytes], *, may_be_critical: bool = True) -> None:
+    def note(self, blobs: Sequence[bytes], *, lines: Lines | None = None) -> None:
         """It has appended these whole lines."""
 
     def mark(self) -> None:
@@ -41,7 +44,7 @@ class Unsealed:
     def turn_to(self, of: Path, *, start: int, lines: int | None = 0) -> None:
         pass
 
-    def note(self, blobs: Sequence[bytes], *, may_be_critical: bool = True) -> None:
+    def note(self, blobs: Sequence[bytes], *, lines: Lines | None = None) -> None:
         pass
 
     def mark(self) -> None:

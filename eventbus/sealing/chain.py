@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,21 @@ class Tally:
         self.leaves = hashlib.sha256()
         self.lines = self.size = self.critical = 0
 
-    def add(self, blob: bytes, *, may_be_critical: bool = True) -> None:
-        """Add whole lines."""
+    def add(
+        self,
+        blob: bytes,
+        *,
+        lines: Sequence[bytes] | None = None,
+        count: int | None = None,
+    ) -> None:
+        """Add whole lines: `lines` are those that may be critical, where they are known."""
         self.digest.update(blob)
         self.size += len(blob)
-        self.lines += blob.count(b"\n")
-        if may_be_critical or self.every:
-            leaves = leaves_in(blob.split(b"\n")[:-1], every=self.every)
+        if lines is None or self.every:
+            lines = blob.split(b"\n")[:-1]
+        self.lines += blob.count(b"\n") if count is None else count
+        if lines:
+            leaves = leaves_in(lines, every=self.every)
             self.leaves.update(b"".join(leaves))
             self.critical += len(leaves)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eventbus.clock import Clock
 from eventbus.disk import Disk
+from eventbus.sealing.absent import Lines
 from eventbus.sealing.chain import Chain, Tally
 from eventbus.sealing.mending import end_dead_chains
 from eventbus.sealing.records import Block
@@ -92,10 +93,17 @@ class Sealer:
         self._noted, self._marked, self._begun_at = Tally(every=self._seals_all), None, None
         self.doubtful = False
 
-    def note(self, blobs: Sequence[bytes], *, may_be_critical: bool = True) -> None:
-        """These whole lines were just appended."""
-        for blob in blobs:
-            self._noted.add(blob, may_be_critical=may_be_critical)
+    def note(self, blobs: Sequence[bytes], *, lines: Lines | None = None) -> None:
+        """These whole lines were just appended.
+
+        `lines` has for each blob how many they are, and those that may be critical.
+        """
+        if lines is None:
+            for blob in blobs:
+                self._noted.add(blob)
+        else:
+            for blob, (count, some) in zip(blobs, lines, strict=True):
+                self._noted.add(blob, lines=some, count=count)
         if self._begun_at is None:
             self._begun_at = self._clock.monotonic()
 
