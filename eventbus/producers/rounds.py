@@ -1,7 +1,8 @@
 """The watcher's thread: round after round it looks, tells, and listens for more."""
 
+import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -76,6 +77,14 @@ class Rounds:
     def told(self) -> int:
         """Changes told so far."""
         return self._teller.told
+
+    def files(self) -> Iterator[tuple[Path, str, int]]:
+        """The regular files that are known now; from any thread."""
+        for root in self._roots:
+            entries = list(root.lookout.tree.entries.items())  # one C call: nothing comes between
+            for path, entry in entries:
+                if stat.S_ISREG(entry.mode):
+                    yield root.lookout.root, path, entry.ctime_ns
 
     def run(self) -> None:
         """Watch until None is among the news."""

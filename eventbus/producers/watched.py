@@ -1,7 +1,9 @@
 """What a recorder watches by its settings: the watcher, who it asks, and what is kept."""
 
 import re
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ from eventbus.disk import Disk
 from eventbus.producers.attributing import QUICK_SETTLE_S, SETTLE_S, Attributor
 from eventbus.producers.watcher import Watcher
 from eventbus.sink import NamedSink
+from eventbus.sinkthread import in_parts
+from eventbus.watching.baseline import Baseline
 from eventbus.watching.contents import Contents
 from eventbus.watching.settings import WatchSettings
 from eventbus.watching.writers import Writers, listen_for_writers
@@ -27,6 +31,11 @@ PRUNE_EVERY_S = 600.0
 READY_S = 1.0
 """A tree that takes longer to look at is watched from then on, while recording has begun."""
 PRUNE_JOB = "contents"
+DAY_S = 86_400.0
+END_S = 5.0
+"""For the file that is being read; what is not taken by then is taken next time."""
+AT_ONCE = 16
+"""Files that are taken between two looks whether other threads want a turn."""
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 
 
@@ -42,6 +51,7 @@ class Watched:
         self._watcher: Watcher | None = None
         self._attributor: Attributor | None = None
         self._writers: Writers | None = None
+        self._baseline: _Taking | None = None
 
     async def use(self, settings: WatchSettings, sinks: Iterable[NamedSink]) -> None:
         """Watch by these from now on; raises `SettingsError` before anything has changed."""
@@ -93,16 +103,52 @@ class Watched:
             **given,
         ).open()
         self._watcher.wait(READY_S)
+        if contents is not None:
+            self._baseline = _Taking(self._watcher, contents, **given)
 
     def _end(self) -> None:
         if self._watcher is not None:
             self._watcher.close()
+        if self._baseline is not None:
+            self._baseline.end()
         if self._attributor is not None:
             self._attributor.close()
         if self._writers is not None:
             self._writers.close()
         self._heartbeat.remove(PRUNE_JOB)
         self._watcher = self._attributor = self._writers = self._settings = None
+        self._baseline = None
+
+
+class _Taking:
+    """Keeps what all the files hold: at first, and every day for those that stay as they are."""
+
+    def __init__(self, watcher: Watcher, contents: Contents, *, clock: Clock, disk: Disk) -> None:
+        self._watcher = watcher
+        self._baselines = {
+            root: Baseline(root, contents, clock=clock, disk=disk) for root in watcher.roots
+        }
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="eventbus-baseline", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._is_over.set()
+        self._thread.join(END_S)
+
+    def _run(self) -> None:
+        self._watcher.wait()
+        while not self._is_over.is_set():
+            for root, baseline in self._baselines.items():
+                with suppress(OSError):  # a full disk, say: what is kept already stays
+                    baseline.take(self._files_of(root), is_over=self._is_over.is_set)
+            self._is_over.wait(DAY_S)
+
+    def _files_of(self, root: Path) -> Iterator[tuple[str, int]]:
+        """With pauses, in which other threads run."""
+        files = [(path, changed_ns) for at, path, changed_ns in self._watcher.files() if at == root]
+        for part in in_parts(files, AT_ONCE):
+            yield from part
 
 
 def own_files(sinks: Iterable[NamedSink], state: Path | None) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -122,6 +122,10 @@ class Watcher:
     def told(self) -> int:
         """Changes told so far."""
         return self._rounds.told if self._rounds is not None else 0
+
+    def files(self) -> Iterator[tuple[Path, str, int]]:
+        """The files that are watched now: their root, path, and when they were changed, in ns."""
+        return self._rounds.files() if self._rounds is not None else iter(())
 
     def __enter__(self) -> Self:
         self.open().wait()

@@ -89,10 +89,7 @@ class Contents:
     def put(self, content: bytes) -> str:
         """Keep a content, unless it is there; its hash."""
         hash = hash_of(content)
-        there = self._find(hash)
-        if there is not None:
-            with suppress(OSError):  # it may go a little earlier than it might
-                self._disk.touch(there)
+        if self.refresh(hash):
             return hash
         path = self._path(hash)
         for directory in (self.directory, path.parent):  # each private, not the last alone
@@ -100,6 +97,15 @@ class Contents:
         packed = self._zstd.compress(content) if self._zstd else zlib.compress(content, LEVEL)
         self._disk.replace(path.with_suffix(PACKED if self._zstd else PLAIN), packed)
         return hash
+
+    def refresh(self, hash: str) -> bool:
+        """Have a content count as new, for its age; False where it is not kept."""
+        there = self._find(hash)
+        if there is None:
+            return False
+        with suppress(OSError):  # it may go a little earlier than it might
+            self._disk.touch(there)
+        return True
 
     def _read(self, path: Path) -> bytes | None:
         """A file as it was at one moment; None where it is none, is too large, or never rests."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from eventbus.events import FileDeleted, FileWritten, ToolFinished, ToolStarted
 from eventbus.frontends.cli import exits
 from eventbus.frontends.cli.putting import write_back
 from eventbus.replay import read_journal
+from eventbus.watching.baseline import Baseline
 from eventbus.watching.contents import Contents, hash_of
+from eventbus.watching.settings import WatchSettings
 from tests.frontends.console import Here
 from tests.frontends.day import HOSTILE, at
 
@@ -173,6 +176,17 @@ def test_it_is_recorded_as_a_call_that_names_the_file(kept: Here) -> None:
     assert start.ts.timestamp() - 0.01 <= written <= finish.ts.timestamp()
 
 
+def test_a_moment_as_it_is_shown_means_the_change_that_was_made_then(kept: Here) -> None:
+    with EventBus(kept.state, sinks=["sqlite"]) as bus:
+        hash = Contents(kept.state).put(b"of that second")
+        bus.emit_nowait(FileWritten(path="a.txt", ts=at(3.75), hash=hash))
+
+    for moment in ("2026-11-20T12:00:03Z", "2026-11-20T12:00:03.750Z"):
+        (kept.directory / "a.txt").unlink(missing_ok=True)
+        assert kept("restore", "a.txt", "--at", moment).code == exits.OK
+        assert (kept.directory / "a.txt").read_text() == "of that second"
+
+
 def test_a_file_that_is_gone_comes_back_with_its_directory(kept: Here) -> None:
     assert kept("restore", "gone", "--at", THEN["first"]).code == exits.OK
     assert (kept.directory / "gone").read_text() == FIRST
@@ -245,3 +259,28 @@ def test_what_changes_at_the_last_moment_is_left_alone(tmp_path: Path) -> None:
 
     assert path.read_bytes() == b"just written"
     assert os.listdir(tmp_path) == ["a"]
+
+
+# --- what was there before ---------------------------------------------------------------
+
+
+def test_the_first_change_that_was_seen_can_be_compared_and_undone(here: Here) -> None:
+    path = here.directory / "old.txt"
+    path.write_text("as it was\n")
+    contents = Contents(here.state, WatchSettings(keep="text"))
+    found = [("old.txt", path.stat().st_ctime_ns)]
+    assert Baseline(here.directory.resolve(), contents).take(found) == 1
+    before = datetime.now(UTC)
+    path.write_text("broken\n")
+    told = before + timedelta(milliseconds=50)
+    event = FileWritten(path="old.txt", ts=told, hash=contents.put(b"broken\n"))
+    with EventBus(here.state, sinks=["sqlite"]) as bus:
+        bus.emit_nowait(event)
+
+    shown = here("diff", "old.txt")
+    put = here("restore", "old.txt", "--at", before.isoformat())
+
+    assert shown.lines[0].endswith(" UTC, before it was watched")
+    assert shown.lines[3:] == ["-as it was", "+broken"]
+    assert put.code == exits.OK
+    assert path.read_text() == "as it was\n"

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from eventbus.frontends.cli.wording import moment
 from eventbus.settings import Settings
 from eventbus.store.changes import FileChange, file_changes, last_change
 from eventbus.store.engine import Reader
+from eventbus.watching.baseline import NS, Baseline, Known
 from eventbus.watching.contents import Contents, hash_of
 
 __all__ = ["State", "Tracked", "read_now", "tracked"]
@@ -43,6 +44,7 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     store: Reader
     contents: Contents
+    baseline: Baseline
 
     @property
     def where(self) -> Path:
@@ -50,7 +52,11 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
 
     def at(self, when: datetime) -> State:
         """What it held then; raises `ContentUnknown` where nobody can say."""
+        when = _whole(when)
         change = last_change(self.store, self.path, at=when)
+        known = self.baseline.find(self.path, when)
+        if known is not None and (change is None or _is_later(known, change)):
+            return self._as_found(known)
         if change is None:
             raise ContentUnknown(
                 f"no change of {self.path!r} is recorded up to {moment(when)} UTC;"
@@ -65,7 +71,19 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
             raise ContentUnknown(
                 f"no change of {self.path!r} is recorded; 'eventbus audit' lists what is"
             )
-        return self.after(changes[1]) if len(changes) > 1 else _BEFORE
+        if len(changes) > 1:
+            return self.after(changes[1])
+        told = datetime.fromisoformat(changes[0].ts)
+        known = self.baseline.find(self.path, told, kept_before=told)
+        return _BEFORE if known is None else self._as_found(known)
+
+    def _as_found(self, known: Known) -> State:
+        """What it held before its first change that was seen."""
+        since = datetime.fromtimestamp(known.changed_ns / NS, UTC)
+        return State(
+            label=f"{moment(since)} UTC, before it was watched",
+            content=self.contents.read(known.hash),
+        )
 
     def after(self, change: FileChange) -> State:
         """What it held after a change."""
@@ -84,18 +102,28 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
         return State(label="now", content=read_now(self.where))
 
 
+def _whole(when: datetime) -> datetime:
+    """The end of a second that is named without a fraction, as tables show moments."""
+    return when if when.microsecond else when + timedelta(milliseconds=999)
+
+
+def _is_later(known: Known, change: FileChange) -> bool:
+    """Whether a file was kept as it was found after a change whose content was not kept."""
+    return (
+        change.hash is None and known.kept_ns / NS > datetime.fromisoformat(change.ts).timestamp()
+    )
+
+
 _BEFORE = State(label="before it was recorded", content=None)
 
 
 def tracked(store: Reader, settings: Settings, written: str) -> Tracked:
     """The file that is meant by a path as it is typed."""
     path = as_recorded(store, settings, written)
-    return Tracked(
-        path=path,
-        root=root_of(settings, path),
-        store=store,
-        contents=Contents(settings.state, settings.watch),
-    )
+    root = root_of(settings, path)
+    contents = Contents(settings.state, settings.watch)
+    baseline = Baseline(root.resolve(), contents)
+    return Tracked(path=path, root=root, store=store, contents=contents, baseline=baseline)
 
 
 def read_now(path: Path, disk: Disk = SYSTEM_DISK) -> bytes | None:
