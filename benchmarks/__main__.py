@@ -34,6 +34,7 @@ QUESTIONS = {
     "ingest": "ingest",
     "store": "store",
     "seal": "seal",
+    "watch": "watch",
     "profile": "profile",
     "peers": "peers",
 }

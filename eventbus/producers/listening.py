@@ -21,7 +21,7 @@ DOUBTFUL_PART = 8
 QUIET_S = 0.3
 DOUBT_MOST_S = 3.0
 """A burst that does not end is looked at anew after that long."""
-AT_ONCE = 500
+AT_ONCE = 250
 """Directories a new ear is given: each takes 10 µs in which no other thread runs."""
 EARS_MOST = 8
 """A root of more directories than that many ears would listen to has larger ones."""

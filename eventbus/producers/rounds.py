@@ -16,7 +16,7 @@ from eventbus.producers.listening import Ear
 from eventbus.producers.root import Root
 from eventbus.producers.telling import Teller
 from eventbus.scope import Scope
-from eventbus.sinkthread import LONGEST_TURN, PAUSE
+from eventbus.sinkthread import LONGEST_TURN, PAUSE, TURN
 from eventbus.watching.calm import Calm
 from eventbus.watching.change import Attribution, Change, Keep
 from eventbus.watching.finding import changes_in
@@ -54,11 +54,11 @@ class Rounds:
         self._news = news
         self._ready = ready
         self._clock = clock
-        self._calm = Calm()
         self._teller = Teller(bus, attribution=attribution, keep=keep, clock=clock, disk=disk)
         self._teller.hash_bytes = settings.hash_bytes if settings.hash else None
         self._next_turn_s = 0.0
         self._rest = _Rest()
+        self._calm = Calm(self._rest)
         self._roots = [
             Root(
                 root,
@@ -176,7 +176,8 @@ class Rounds:
 
     def _tell(self, root: Root, found: list[Found]) -> None:
         if found:
-            changes = changes_in(found, root=root.lookout.root, noticed=self._clock.now())
+            where, noticed = root.lookout.root, self._clock.now()
+            changes = changes_in(found, root=where, noticed=noticed, rest=self._rest)
             self._tell_changes(self._calm.sift(changes, now_s=self._clock.monotonic()))
         while root.lookout.gaps:
             self._tell_gap(root, root.lookout.gaps.pop(0))
@@ -231,15 +232,18 @@ class _Rest:
     def __init__(self) -> None:
         self._began = 0.0
         self._calls = 0
+        self._turn = TURN
 
     def __call__(self) -> None:
         self._calls += 1
         if self._calls & 7:
             return
         now = time.perf_counter()
-        if now - self._began > LONGEST_TURN:
+        if now - self._began > self._turn:
             time.sleep(PAUSE)
             self._began = time.perf_counter()
+            # Where others take long turns, so does this one, within bounds: else it would starve.
+            self._turn = min(max(TURN, self._began - now), LONGEST_TURN)
 
 
 def _paths_of(changes: list[Change], root: Path) -> list[str]:

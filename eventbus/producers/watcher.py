@@ -26,7 +26,7 @@ __all__ = ["Watcher"]
 
 STEP_MS, QUICK_STEP_MS = 45, 8
 """Between looks at what the kernel has told; a change is told after one or two of them."""
-DEBOUNCE_MS = 200
+DEBOUNCE_MS = 100
 """A burst is told in parts of that length."""
 AWAKE_MS = 60_000
 END_SECONDS = 5.0

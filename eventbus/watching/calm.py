@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from eventbus.watching.change import Change
+from eventbus.watching.pace import Rest, no_rest, paced
 
 __all__ = ["Calm"]
 
@@ -14,7 +15,7 @@ OFTEN = 5
 HELD_S = 1.0
 
 
-class _Path(msgspec.Struct):
+class _Path(msgspec.Struct, gc=False):
     told: int
     until_s: float
     """It counts as written all the time if it is written again before that."""
@@ -23,7 +24,8 @@ class _Path(msgspec.Struct):
 class Calm:
     """Holds a write back for a second when the file was told too often; keeps the latest."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest: Rest = no_rest) -> None:
+        self._rest = rest
         self._busy: dict[tuple[str, str], _Path] = {}
         self._held: dict[tuple[str, str], Change] = {}
 
@@ -35,7 +37,7 @@ class Calm:
     def sift(self, changes: Iterable[Change], *, now_s: float) -> list[Change]:
         """The changes to be told now, those among them whose time has come."""
         told = self._released(now_s)
-        for change in changes:
+        for change in paced(changes, self._rest):
             key = (str(change.root), change.path)
             if change.op != "write" or change.moved_from is not None:
                 self._held.pop(key, None)
@@ -74,7 +76,8 @@ class Calm:
         return True
 
     def _forget(self, now_s: float) -> None:
-        old = [key for key, each in self._busy.items() if each.until_s <= now_s]
+        busy = paced([*self._busy.items()], self._rest)
+        old = [key for key, each in busy if each.until_s <= now_s]
         for key in old:
             if key not in self._held:
                 del self._busy[key]

@@ -14,7 +14,7 @@ __all__ = ["NOBODY", "Actor", "Attribution", "Change", "Keep", "Op"]
 Op = Literal["write", "delete", "mkdir"]
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One change to one path; of several in a burst the one that shows how it ended."""
 
     op: Op

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from eventbus.watching.change import Change
 from eventbus.watching.moves import moves_in
+from eventbus.watching.pace import Rest, no_rest, paced
 from eventbus.watching.tree import Entry, Found
 
 __all__ = ["changes_in"]
 
 
-def changes_in(found: Iterable[Found], *, root: Path, noticed: datetime) -> list[Change]:
+def changes_in(
+    found: Iterable[Found], *, root: Path, noticed: datetime, rest: Rest = no_rest
+) -> list[Change]:
     """The changes, in the order in which they came to be what they are."""
-    ended = _ends_of(found)
-    moved_to = moves_in(ended)
+    ended = _ends_of(paced(found, rest))
+    moved_to = moves_in(ended, rest=rest)
     moved_from = {target: source for source, target in moved_to.items()}
     return [
         Change(
@@ -28,7 +31,7 @@ def changes_in(found: Iterable[Found], *, root: Path, noticed: datetime) -> list
             moved_from=moved_from.get(each.path) if each.op != "delete" else None,
             moved_to=moved_to.get(each.path) if each.op == "delete" else None,
         )
-        for each in ended
+        for each in paced(ended, rest)
     ]
 
 

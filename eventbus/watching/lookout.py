@@ -1,6 +1,6 @@
 """Looking at one root: what the kernel named, what is new, and all else by turns."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -11,6 +11,7 @@ import msgspec
 from eventbus.clock import Clock
 from eventbus.disk import Disk
 from eventbus.watching.names import is_text
+from eventbus.watching.pace import Rest, paced
 from eventbus.watching.rules import GITIGNORE, Rules
 from eventbus.watching.tree import Entry, Found, Tree
 
@@ -42,7 +43,7 @@ class Gap(msgspec.Struct, frozen=True):
     found: int | None
 
 
-class _Suspect(msgspec.Struct, frozen=True):
+class _Suspect(msgspec.Struct, frozen=True, gc=False):
     """What is known of a path that seems to differ from it."""
 
     due_s: float
@@ -57,9 +58,7 @@ class Lookout:
     is what makes its answer complete. Not for two threads at once.
     """
 
-    def __init__(
-        self, root: Path, rules: Rules, *, clock: Clock, disk: Disk, rest: Callable[[], None]
-    ) -> None:
+    def __init__(self, root: Path, rules: Rules, *, clock: Clock, disk: Disk, rest: Rest) -> None:
         self.root = root
         self.tree = Tree(root, rules, disk=disk, rest=rest)
         self.heard: dict[str, int] = {}
@@ -103,12 +102,12 @@ class Lookout:
     def hear(self, paths: Iterable[str]) -> None:
         """The kernel names absolute paths."""
         skip = len(self.tree.root) + 1
-        for path in paths:
+        for path in paced(paths, self._rest):
             self._dirty[path[skip:]] = None
 
     def hears(self, directories: dict[str, int]) -> None:
         """The kernel tells of these from now on: look in each that is new to it once more."""
-        for directory, inode in directories.items():
+        for directory, inode in paced(directories.items(), self._rest):
             if self.heard.get(directory) != inode:
                 self._restless[directory] = 0.0
         self.heard = dict(directories)
@@ -281,7 +280,7 @@ class Lookout:
     def _by_directory(self, paths: Iterable[str]) -> dict[str, list[str]]:
         """The paths by the nearest directory that is known; a hidden one's are left out."""
         sorted_out: dict[str, list[str]] = {}
-        for path in paths:
+        for path in paced(paths, self._rest):
             directory, _, _ = path.rpartition("/")
             while directory and directory not in self.tree.names:
                 path = directory

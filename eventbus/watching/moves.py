@@ -3,12 +3,13 @@
 import stat
 from collections.abc import Iterable
 
+from eventbus.watching.pace import Rest, no_rest, paced
 from eventbus.watching.tree import Entry, Found
 
 __all__ = ["moves_in"]
 
 
-def moves_in(found: Iterable[Found]) -> dict[str, str]:
+def moves_in(found: Iterable[Found], *, rest: Rest = no_rest) -> dict[str, str]:
     """The path each moved file or directory has now, by the path it had.
 
     One file is known by its inode; as an inode is soon given to another one,
@@ -17,10 +18,12 @@ def moves_in(found: Iterable[Found]) -> dict[str, str]:
     """
     found = list(found)
     left = {_number(each.before): each for each in found if each.op == "delete"}
-    come = [each for each in found if each.op != "delete" and _has_come(each)] if left else []
+    if not left:
+        return {}
+    come = [each for each in paced(found, rest) if each.op != "delete" and _has_come(each)]
     moved: dict[str, str] = {}
     # What is in a directory stands after it here; it is to be known before it.
-    for each in reversed(come):
+    for each in paced(reversed(come), rest):
         source = left.get(_number(each.now))
         if source is not None and source.path not in moved and _is_one(source, each, moved):
             moved[source.path] = each.path

@@ -2,13 +2,14 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from eventbus.disk import Disk
+from eventbus.watching.pace import Rest, no_rest
 from eventbus.watching.rules import Rules
 
 __all__ = ["Entry", "Found", "Tree", "entry_of", "is_written"]
@@ -62,16 +63,10 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     now: Entry | None
 
 
-def _no_rest() -> None:
-    pass
-
-
 class Tree:
     """What is known of a root; each look brings a part up to date, and says what differed."""
 
-    def __init__(
-        self, root: Path, rules: Rules, *, disk: Disk, rest: Callable[[], None] = _no_rest
-    ) -> None:
+    def __init__(self, root: Path, rules: Rules, *, disk: Disk, rest: Rest = no_rest) -> None:
         self.root = str(root).rstrip("/")
         self.rules = rules
         self.entries: dict[str, Entry] = {}

@@ -19,6 +19,7 @@ TAKES_LONG = {
     "profile",
     "resident",
     "store",
+    "watch",
 }
 
 

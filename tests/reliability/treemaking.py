@@ -10,31 +10,10 @@ import os
 import random
 import shutil
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 
-THREADS = 4
-
-
-def fill(root: Path, files: int) -> None:
-    """Make files in directories, three deep, that others make as well."""
-    workers = [
-        threading.Thread(target=_fill, args=(root, range(number, files, THREADS)))
-        for number in range(THREADS)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-
-
-def _fill(root: Path, numbers: range) -> None:
-    for number in numbers:
-        directory = f"{root}/{number // 2_500}/{number // 250 % 10}/{number // 25 % 10}"
-        os.makedirs(directory, exist_ok=True)
-        with open(f"{directory}/{number}.txt", "w") as file:
-            file.write("x" * (number % 97))
+from benchmarks.contestants.filling import fill
 
 
 def rewrite(root: Path) -> None:
