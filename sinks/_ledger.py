@@ -293,7 +293,6 @@ class Ledger:
 
     def sync_cursor(self) -> None:
         """Return when the cursor, too, is on the disk: nothing before it is ever cut."""
-        self._save_synced()
         self._sync_book()
 
     def _let_go(self, in_use: Container[Path]) -> bool:

@@ -35,8 +35,11 @@ class NoFileSeals:
     def roll_back(self) -> None:
         """The step is undone."""
 
+    def rename(self, path: Path, target: Path) -> None:
+        """A file is about to be given another name."""
+
     def follow(self, path: Path, target: Path) -> None:
-        """A file has another name."""
+        """It has that name now."""
 
     def disturbed(self, path: Path) -> None:
         """Somebody else changed a file, or took it away."""
@@ -74,7 +77,7 @@ class FileSeals(NoFileSeals):
             adopted = adopt_seals(self._series, self._disk)
             end_dead_chains(self._state, clock=self._clock, disk=self._disk, is_ours=self._is_ours)
             if adopted is not None and not says_name(adopted, self._disk):
-                self._behind(adopted).end("closed")
+                self.rename(adopted, adopted)
 
     def _is_ours(self, path: Path) -> bool:
         return path.parent == self._series.directory and self._series.parse(path.name) is not None
@@ -98,25 +101,23 @@ class FileSeals(NoFileSeals):
     def roll_back(self) -> None:
         self._step.clear()
 
+    def rename(self, path: Path, target: Path) -> None:
+        if seals_there(path, self._disk):  # else there is nothing that has a name
+            self._sealer(path, self._end_of(path)).will_be(target)
+
+    def _end_of(self, path: Path) -> int:
+        """Where what is committed ends."""
+        starts = (end - len(piece) for other, piece, end in self._step if other == path)
+        return min(starts, default=self._disk.stat(path).st_size)
+
     def follow(self, path: Path, target: Path) -> None:
         self._step = [(target if p == path else p, piece, end) for p, piece, end in self._step]
-        sealer = self._sealers.pop(path, None)
-        if sealer is None and not seals_there(path, self._disk):
-            return
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             self._disk.rename(seals_of(path), seals_of(target))
-        if sealer is None:
-            self._sealers[target] = self._behind(target)
-        else:
+        sealer = self._sealers.pop(path, None)
+        if sealer is not None:
             self._sealers[target] = sealer
             sealer.follow(target)
-
-    def _behind(self, path: Path) -> Sealer:
-        """One that has no more to seal than the name that the file was given."""
-        sealer = Sealer(self._state, clock=self._clock, disk=self._disk, seals_all=True)
-        sealer.turn_to(path, start=self._disk.stat(path).st_size, lines=None)
-        sealer.follow(path)
-        return sealer
 
     def disturbed(self, path: Path) -> None:
         sealer = self._sealers.pop(path, None)

@@ -235,6 +235,7 @@ class Shelf:
         if is_full or name in names or name + PACKED in names:
             name = self._series.name(day, next_number(self._series.all_in(names), day))
         before = file.path
+        self._seals.rename(before, self._directory / name)
         self._ledger.rename(file, self._directory / name)
         self._seals.follow(before, file.path)
         self.rotated += 1
@@ -270,6 +271,7 @@ class Shelf:
             if archive is not None:
                 self._ledger.follow(file, archive)  # rotated by hand: nothing is amiss
                 self._seals.follow(path, archive)
+                self._seals.rename(archive, archive)
                 is_written = False
             else:
                 self._ledger.drop(path)

@@ -1,6 +1,7 @@
 """A file's lines held against its seals."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from eventbus.sealing.erased import Erasures
 from eventbus.sealing.findings import Checked, Span
@@ -43,7 +44,7 @@ class FileCheck:
         """Hold every block against the lines it covers, and say what none covers."""
         self._lines = lines
         read = [written.record for written in records]
-        for record, after in zip(read, [*read[1:], None], strict=True):
+        for record, after in pairwise([*read, None]):
             if isinstance(record, Begun):
                 self._pass_to(record)
             elif isinstance(record, Block):

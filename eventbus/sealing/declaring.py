@@ -46,6 +46,8 @@ def declare_pruned(state: Path, files: Iterable[Path], *, clock: Clock, disk: Di
 def _pruned(path: Path, disk: Disk) -> PrunedFile:
     records = list(read_records(disk.read(seals_of(path))))
     chains = {one.record.chain for one in records if one.record is not None}
+    for one in records:  # what its records said of others must not go with them
+        chains.update(getattr(one.record, "lost", ()))
     last = digest_of(records[-1].line) if records else ""
     return PrunedFile(name=path.name, chains=tuple(sorted(chains)), last=last)
 

@@ -30,13 +30,15 @@ def end_dead_chains(
     before, and that is said.
     """
     for live, fd in dead_keys(state, disk):
+        is_closed = False
         try:
             if is_ours(state / live.of):
                 with suppress(OSError):  # the next to come tries again
                     there = _where_it_is(live, state, disk)
-                    _end(there, fd, state=state, clock=clock, disk=disk)
+                    is_closed = _end(there, fd, state=state, clock=clock, disk=disk)
         finally:
-            disk.close(fd)
+            if not is_closed:
+                disk.close(fd)
 
 
 def dead_keys(state: Path, disk: Disk) -> Iterator[tuple[LiveKey, int]]:
@@ -92,14 +94,15 @@ def _where_it_is(live: LiveKey, state: Path, disk: Disk) -> LiveKey:
     return live
 
 
-def _end(live: LiveKey, fd: int, *, state: Path, clock: Clock, disk: Disk) -> None:
+def _end(live: LiveKey, fd: int, *, state: Path, clock: Clock, disk: Disk) -> bool:
+    """End a chain; True when that let its key go."""
     seals = state / live.seals
     before = cut_to_whole(seals, disk)
     try:
         records = [one for one in read_records(disk.read(seals)) if one.record is not None]
     except FileNotFoundError:  # it had begun nothing, or somebody took it away
         disk.unlink(chain_key_path(state, live.chain))
-        return
+        return False
     ours = [one for one in records if one.record is not None and one.record.chain == live.chain]
     epoch, key = live.epoch, bytes.fromhex(live.key)
     for one in ours:
@@ -108,14 +111,16 @@ def _end(live: LiveKey, fd: int, *, state: Path, clock: Clock, disk: Disk) -> No
     last = ours[-1].record if ours else None
     if last is None or isinstance(last, Ended):
         disk.unlink(chain_key_path(state, live.chain))
-        return
+        return False
     now = msgspec.structs.replace(live, epoch=epoch, key=key.hex())
-    chain = Chain(now, state=state, before=before, fd=os.dup(fd), disk=disk)
+    chain = Chain(now, state=state, before=before, fd=fd, disk=disk)
     every = any(isinstance(one.record, Begun) and one.record.every for one in ours)
     of = state / live.of
-    _seal_late(chain, last, of, Tally(every=every), clock, disk)
+    places = [one.record for one in ours if isinstance(one.record, (Begun, Block))]
+    _seal_late(chain, places[-1], of, Tally(every=every), clock, disk)
     begun = {one.record.of for one in ours if isinstance(one.record, Begun)}
     chain.end("mended", clock, None if of.name in begun else of.name)
+    return True
 
 
 def _seal_late(

@@ -15,6 +15,7 @@ from eventbus.sealing.records import (
     Erased,
     Pruned,
     Record,
+    Renamed,
     Written,
     digest_of,
     is_authentic,
@@ -204,7 +205,7 @@ def _names_before(sealed: Sealed) -> dict[str, str]:
     names = {}
     for path, records in sealed.files.items():
         for written in records:
-            if isinstance(written.record, Ended) and written.record.named == path.name:
+            if isinstance(written.record, (Ended, Renamed)) and written.record.named == path.name:
                 begun = [one.record for one in records if isinstance(one.record, Begun)]
                 names[path.name] = begun[0].of if begun else path.name
     for live in (*sealed.live.values(), *sealed.live_after.values()):

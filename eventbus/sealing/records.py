@@ -28,6 +28,7 @@ __all__ = [
     "Pruned",
     "PrunedFile",
     "Record",
+    "Renamed",
     "Written",
     "digest_of",
     "is_authentic",
@@ -91,6 +92,16 @@ class Block(msgspec.Struct, frozen=True, kw_only=True, tag_field="seal", tag="bl
     def number(self) -> int:
         """Its place among the blocks of its chain, from 1."""
         return self.epoch
+
+
+class Renamed(msgspec.Struct, frozen=True, kw_only=True, tag_field="seal", tag="rename"):
+    """The file is about to be given another name; its chain may go on."""
+
+    chain: int
+    epoch: int
+    named: str
+    at: datetime
+    before: str
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag_field="seal", tag="end"):
@@ -163,7 +174,7 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True, tag_field="seal", tag="e
     before: str
 
 
-Record = Begun | Block | Ended | Pruned | Erased
+Record = Begun | Block | Renamed | Ended | Pruned | Erased
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode

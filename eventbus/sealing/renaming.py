@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eventbus.disk import Disk
 from eventbus.sealing.chain import seals_of
-from eventbus.sealing.records import SEALS, Block, Ended, read_records
+from eventbus.sealing.records import SEALS, Block, Ended, Renamed, read_records
 from eventbus.segments import Series
 
 __all__ = ["adopt_seals", "says_name"]
@@ -34,7 +34,7 @@ def adopt_seals(series: Series, disk: Disk) -> Path | None:
 def says_name(path: Path, disk: Disk) -> bool:
     """True when a record of the file's seals calls it by the name it has."""
     records = (written.record for written in read_records(disk.read(seals_of(path))))
-    return any(isinstance(one, Ended) and one.named == path.name for one in records)
+    return any(isinstance(one, (Renamed, Ended)) and one.named == path.name for one in records)
 
 
 def _is_over(seals: Path, path: Path, disk: Disk) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.sealing.keys import read_state_key
 from eventbus.sealing.mending import live_keys
-from eventbus.sealing.records import DECLARED, SEALS, Written, read_records
+from eventbus.sealing.records import DECLARED, SEALS, Renamed, Written, read_records
 
 __all__ = ["Sealed", "read_declared", "read_sealed"]
 
@@ -26,7 +26,9 @@ class Sealed:
         """By the file that is sealed, whatever packing calls it."""
         for path in seal_files(state, disk):
             with suppress(FileNotFoundError):  # pruned meanwhile
-                self.files[path.with_name(path.name.removesuffix(SEALS))] = _read(path, disk)
+                records = _read(path, disk)
+                of = path.with_name(path.name.removesuffix(SEALS))
+                self.files[_being_renamed(of, records, disk) or of] = records
         self.declared: list[Written] = []
         with suppress(FileNotFoundError):
             self.declared = _read(state / DECLARED, disk)
@@ -41,6 +43,24 @@ class Sealed:
         """Every record that can be read."""
         every = chained(*self.files.values(), self.declared)
         return (written for written in every if written.record is not None)
+
+
+def _being_renamed(of: Path, records: list[Written], disk: Disk) -> Path | None:
+    """The new name of a file whose seals have not followed it yet."""
+    named = [one.record.named for one in records if isinstance(one.record, Renamed)]
+    if not named or _is_there(of, disk):
+        return None
+    target = of.with_name(named[-1])
+    is_bare = not _is_there(target.with_name(target.name + SEALS), disk)
+    return target if is_bare and _is_there(target, disk) else None
+
+
+def _is_there(path: Path, disk: Disk) -> bool:
+    try:
+        disk.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def seal_files(state: Path, disk: Disk) -> list[Path]:

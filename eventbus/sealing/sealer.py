@@ -13,7 +13,7 @@ from eventbus.disk import Disk
 from eventbus.sealing.absent import Lines
 from eventbus.sealing.chain import Chain, Tally
 from eventbus.sealing.mending import end_dead_chains
-from eventbus.sealing.records import Block
+from eventbus.sealing.records import Block, Renamed
 
 __all__ = ["Sealer"]
 
@@ -56,8 +56,6 @@ class Sealer:
         self._kept_at = float("-inf")
         self._is_unkept = False
         self._chain: Chain | None = None
-        self._named: str | None = None
-        """What the file is called by now, where it was given another name."""
 
     def mend(self, directory: Path) -> None:
         """End the chains that dead writers left over files in a directory."""
@@ -77,12 +75,21 @@ class Sealer:
             self.end("turned")
         self._of, self._start, self._lines = of, start, lines or 0
         self._counts_lines = lines is None
-        self._named = None
         self._forget()
+
+    def will_be(self, target: Path) -> None:
+        """The file is about to be given another name: say so where its seals are."""
+        try:
+            if self._of is not None:
+                self._chain = self._chain or self._begin(self._of)
+                self._chain.write(Renamed, named=target.name, at=self._clock.now())
+                self._keep()
+        except (OSError, ValueError) as error:
+            self.trouble = str(error)
 
     def follow(self, path: Path) -> None:
         """The file has another name by now, and so have its seals."""
-        self._of, self._named = path, path.name
+        self._of = path
         try:
             if self._chain is not None:
                 self._chain.follow(path)
@@ -188,10 +195,8 @@ class Sealer:
         try:
             if self._marked is not None and self._wants(self._marked):
                 self._seal()
-            if self._named is not None and self._of is not None and self._chain is None:
-                self._chain = self._begin(self._of)  # to say the name
             if self._chain is not None:
-                self._chain.end(why, self._clock, self._named)
+                self._chain.end(why, self._clock)
         except (OSError, ValueError) as error:
             self.trouble = str(error)
         finally:

@@ -7,23 +7,42 @@ included; what is verified has the verification key, which was kept elsewhere.
 Where nobody can know, in what no seal covered yet, `unsealed` names the lines.
 """
 
+import asyncio
 import json
 import random
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from eventbus import EventBus, JournalSettings, Sink
+from eventbus.disk import Disk
+from eventbus.event import encode
+from eventbus.events.file import FileWritten
+from eventbus.journal import Journal as OpenJournal
 from eventbus.kinds import is_critical_line
-from eventbus.sealing.keys import evolved
+from eventbus.sealing.keys import evolved, verification_key
 from eventbus.sealing.records import digest_of, leaf_of, leaves_in
 from eventbus.sealing.tombstones import tombstone
-from tests.reliability.counts import Tell, runs
-from tests.sealing.journals import Pens, flaws, told, verified
+from eventbus.testing import Crashed, FakeClock, FaultyDisk
+from sinks.file import Audit
+from tests.letters import LetterSent
+from tests.reliability.counts import Tell, runs, timeout_for
+from tests.sealing.agent import SINKS
+from tests.sealing.journals import NoSync, Pens, flaws, told, verified
+from tests.sinks.files import Desk
 
 TRIES = runs(ci=200, long=5_000)
+POINTS = runs(ci=30, long=10_000)
+"""Steps at which the process is gone; the long form tries all of them."""
+KILLS = runs(ci=8, long=1_000)
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -348,6 +367,126 @@ def test_without_the_verification_key_only_resealing_is_not_found(as_it_was: Jou
     missed = {name for name, count in found.items() if count < 5}
     assert missed <= {"reseal", "put_key_back", "edit_checkpoint", "forge_tombstone"}
     assert "reseal" in missed
+
+
+# --- what happens without an attacker ------------------------------------------------
+
+
+def _story(state: Path, disk: Disk, clock: FakeClock) -> None:
+    """A run that rolls, prunes and ends."""
+    settings = JournalSettings(segment_bytes=900, keep_bytes=4_000)
+    journal = OpenJournal(state, settings, clock=clock, disk=disk)
+    told = [encode(event) + b"\n" for event in journal.open()]
+    if told:
+        journal.append(told, len(told))
+    for n in range(9):
+        change = FileWritten(path=f"src/{n}.py", ts=clock.now())
+        journal.append([encode(change) + b"\n", encode(LetterSent(n=n)) + b"\n"], 2)
+        clock.advance(1.5)
+        journal.sync()
+        if journal.roll_if_due():
+            journal.prune()
+    journal.end({})
+
+
+def test_a_crash_at_any_step_of_the_journal_leaves_it_proven(
+    tmp_path: Path, record_property: Tell
+) -> None:
+    whole = FaultyDisk()
+    (tmp_path / "whole").mkdir()
+    _story(tmp_path / "whole", whole, FakeClock())
+    steps = len(whole.calls)
+    points = sorted(random.Random(1).sample(range(1, steps), min(POINTS, steps - 1)))
+
+    for point in points:
+        state = tmp_path / str(point)
+        state.mkdir()
+        clock, key = FakeClock(), verification_key(state, NoSync())
+        _story(state, NoSync(), clock)
+        disk = FaultyDisk()
+        disk.crash(point)
+        with suppress(Crashed):
+            _story(state, disk, clock)
+        assert told(verified(state, key)) == [], point
+        _story(state, NoSync(), clock)
+        assert told(verified(state, key)) == [], point
+
+    record_property("figure", f"{len(points):,} of {steps:,} steps: 0 found, before and after")
+
+
+def test_a_crash_at_any_step_of_the_audit_file_leaves_it_proven(
+    tmp_path: Path, record_property: Tell
+) -> None:
+    """Written, rotated, packed, pruned; what no cursor speaks of is handed over again."""
+    steps = _audit_story(tmp_path / "whole", None)
+    points = sorted(random.Random(2).sample(range(1, steps), min(POINTS, steps - 1)))
+
+    for point in points:
+        _audit_story(tmp_path / str(point), point)
+
+    record_property("figure", f"{len(points):,} of {steps:,} steps: 0 found, before and after")
+
+
+def _audit_story(state: Path, point: int | None) -> int:
+    state.mkdir()
+    key = verification_key(state, NoSync())
+    disk = FaultyDisk()
+    desk = Desk(state, disk=disk)
+    if point is not None:
+        disk.crash(point)
+    with suppress(Crashed):
+        asyncio.run(_audit_days(desk, desk.open, 4))
+    assert told(verified(state, key)) == [], point
+    desk.disk = NoSync()
+    asyncio.run(_audit_days(desk, desk.resume, 2))
+    assert told(verified(state, key)) == [], point
+    return len(disk.calls)
+
+
+async def _audit_days(desk: Desk, begin: Callable[[Sink], Awaitable[object]], days: int) -> None:
+    sink = Audit(compress="zstd", keep_days=2, rotate_bytes=400)
+    await begin(sink)
+    try:
+        for _ in range(days):
+            for n in range(3):
+                await desk.write(FileWritten(path=f"src/{n}.py", ts=desk.clock.now()))
+                await desk.tick(seconds=1.5)
+                await desk.sync()
+            await desk.tick(days=1)
+            await desk.sync()
+            await desk.tick(hours=1.1)
+    finally:
+        with suppress(Crashed):
+            await desk.close()
+
+
+@pytest.mark.timeout(timeout_for(KILLS, each=2.0))
+def test_kills_at_any_moment_leave_it_proven(tmp_path: Path, record_property: Tell) -> None:
+    """Journal and audit file, rolled, rotated and pruned by one process after the other."""
+    key = verification_key(tmp_path, NoSync())
+    rng = random.Random(4)
+    sealed = 0
+
+    for run in range(KILLS):
+        _kill_an_agent(tmp_path, run, rng)
+        found = verified(tmp_path, key)
+        assert told(found) == [], run
+        sealed = max(sealed, found.seals.lines)
+    with EventBus(tmp_path, sinks=SINKS):
+        pass
+
+    found = verified(tmp_path, key)
+    assert told(found) == []
+    record_property("figure", f"{KILLS:,} kills, {found.seals.lines:,} lines sealed: 0 found")
+
+
+def _kill_an_agent(state: Path, run: int, rng: random.Random) -> None:
+    words = [sys.executable, "-m", "tests.sealing.agent", str(state), str(run)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT) as agent:
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == b"recording\n"
+        time.sleep(rng.uniform(0, 0.12))
+        agent.kill()
 
 
 # --- what attackers do ---------------------------------------------------------------
