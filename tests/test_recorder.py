@@ -1,6 +1,7 @@
 import errno
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -30,7 +31,8 @@ from eventbus.replay import read_journal
 from eventbus.residence import resident_of
 from eventbus.settings import Settings, load_settings
 from eventbus.sink import NamedSink
-from eventbus.watching.contents import Contents
+from eventbus.watching.baseline import Baseline
+from eventbus.watching.contents import Contents, hash_of
 
 
 def settings_in(directory: Path, toml: str = "") -> Settings:
@@ -446,6 +448,15 @@ async def test_contents_are_kept_as_the_settings_say(tmp_path: Path) -> None:
     assert isinstance(told, FileWritten)
     assert told.hash is not None
     assert Contents(tmp_path / ".state").read(told.hash) == b"x"
+
+
+async def test_what_was_there_before_is_kept_as_well(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("as it was")
+    contents = Contents(tmp_path / ".state")
+    async with Recorder(settings_in(tmp_path, '[watch]\nkeep = "text"'), resident=True):
+        await until(lambda: contents.has(hash_of(b"as it was")))
+        known = Baseline(tmp_path, contents)
+        await until(lambda: known.find("old.txt", datetime.now(UTC)))
 
 
 async def test_a_change_inside_a_tool_call_is_told_as_its_own(tmp_path: Path) -> None:

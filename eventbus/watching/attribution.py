@@ -80,17 +80,22 @@ def _closest(change: Change, phases: Phases, span: Span) -> "tuple[Rank | None, 
         for phase in phases.between(min(span.named_from, span.earliest), span.latest)
         if (rank := _rank(ends, str(change.root), phase, span)) is not None
     ]
+    group = max((rank[0] for rank, _ in ranked), default=None)
+    ranked = [each for each in ranked if each[0][0] == group]
+    if change.op == "delete":
+        ranked = _latest(ranked)
     best = max((rank for rank, _ in ranked), default=None)
-    likely = [phase for rank, phase in ranked if rank == best]
-    if likely and change.op == "delete":
-        likely = _latest(likely)
-    return best, _innermost(likely, phases)
+    return best, _innermost([phase for rank, phase in ranked if rank == best], phases)
 
 
-def _latest(likely: list[Phase]) -> list[Phase]:
+def _latest(ranked: "list[tuple[Rank, Phase]]") -> "list[tuple[Rank, Phase]]":
     """Without those that were over before another began: they made what the other deleted."""
-    latest = max(phase.began for phase in likely)
-    return [phase for phase in likely if phase.ended is None or phase.ended >= latest]
+    latest = max((phase.began for _, phase in ranked), default=None)
+    return [
+        (rank, phase)
+        for rank, phase in ranked
+        if phase.ended is None or latest is None or phase.ended >= latest
+    ]
 
 
 # --- how closely a phase is bound to a change ------------------------------------------

@@ -164,6 +164,15 @@ def test_a_deletion_is_not_of_the_call_that_made_the_file_shortly_before() -> No
         assert who(told, gone, stamped=stamped).trace == "t2"
 
 
+def test_what_a_directory_took_with_it_is_not_of_the_call_that_had_made_it() -> None:
+    made, deleted = started("t1", 1, "mkdir -p d/in"), started("t2", 1.3, "rm -rf d")
+    told = phases(made, finished("t1", 1.1), deleted, finished("t2", 1.31))
+    gone = change("d/in", None, noticed=1.45, op="delete")
+
+    for stamped in (1.305, 1.44, None):
+        assert who(told, gone, stamped=stamped).trace == "t2"
+
+
 def test_of_two_at_once_that_name_what_is_gone_neither_is_taken_for_the_other() -> None:
     told = phases(started("t1", 1, "rm a.py"), started("t2", 1.3, "rm a.py"))
     gone = change("a.py", None, noticed=1.45, op="delete")
