@@ -232,6 +232,8 @@ class Listening:
         since = self._burst.end()
         found = self._lookout.look_everywhere()
         if found:
+            # A directory made again unheard may have the inode of one that was listened to.
+            self._lookout.hears_none()
             self._gap("overflow", since, len(found))
         return found
 

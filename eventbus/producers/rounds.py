@@ -179,6 +179,7 @@ class Rounds:
             where, noticed = root.lookout.root, self._clock.now()
             changes = changes_in(found, root=where, noticed=noticed, rest=self._rest)
             self._tell_changes(self._calm.sift(changes, now_s=self._clock.monotonic()))
+        root.lookout.tree.untold.clear()
         while root.lookout.gaps:
             self._tell_gap(root, root.lookout.gaps.pop(0))
 

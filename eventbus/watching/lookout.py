@@ -1,9 +1,10 @@
 """Looking at one root: what the kernel named, what is new, and all else by turns."""
 
-from collections.abc import Iterable, Iterator
+import os
+import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from eventbus.watching.names import is_text
 from eventbus.watching.pace import Rest, paced
 from eventbus.watching.rules import GITIGNORE, Rules
 from eventbus.watching.tree import Entry, Found, Tree
+from eventbus.watching.turns import Turns
 
 __all__ = ["Gap", "Lookout"]
 
@@ -23,13 +25,8 @@ FRESH_NS = 50_000_000
 """A directory that changed so lately is looked in again: it may be being filled."""
 TICK_NS = 12_000_000
 """A time younger than that may stand for two writes: the kernel's clock ticks each 4 or 10 ms."""
-IN_FLIGHT_S = 0.5
-"""The kernel's notice of a change is here by then, if it comes at all."""
 WHOLE_LISTING = 32
 """Paths of one directory from which on listing it is cheaper than asking for each."""
-GLANCES, DEEP, BLIND = 400, 100, 5_000
-"""Paths a turn: directories whose time is asked, paths compared, paths the kernel tells
-nothing of. The first two cost a process some 0.1 % of a core, at a turn a second."""
 GITIGNORE_MOST = 1024 * 1024
 
 
@@ -41,14 +38,6 @@ class Gap(msgspec.Struct, frozen=True):
     until: datetime | None
     """None: it goes on."""
     found: int | None
-
-
-class _Suspect(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a path that seems to differ from it."""
-
-    due_s: float
-    """Until then the kernel may tell of it."""
-    known: Entry | None
 
 
 class Lookout:
@@ -78,13 +67,9 @@ class Lookout:
         self._dirty: dict[str, None] = {}
         self._restless: dict[str, float] = {}
         """Directories to be looked in again, and when."""
-        self._suspects: dict[str, _Suspect] = {}
-        """Paths of which the kernel has yet to tell what differs."""
+        self._turns = Turns(self.tree, clock=clock)
         self._racy: set[str] = set()
         """Files whose time was so young that another write may not have moved it."""
-        self._rounds: dict[str, Iterator[str]] = {}
-        self._round_since = self._round_began = clock.now()
-        """When all that the kernel tells of was last known to be as it was told."""
         self._clock = clock
         self._disk = disk
         self._rest = rest
@@ -143,10 +128,8 @@ class Lookout:
         """When there is something to be looked at, on the monotonic clock; None: nothing."""
         if self._dirty or self._doubt:
             return 0.0
-        return min(
-            (*self._restless.values(), *(each.due_s for each in self._suspects.values())),
-            default=None,
-        )
+        due = [at for at in (self._turns.due, *self._restless.values()) if at is not None]
+        return min(due, default=None)
 
     # --- looking -----------------------------------------------------------------------
 
@@ -172,7 +155,8 @@ class Lookout:
         reason, self._doubt = self._doubt, None
         self._dirty.clear()
         since = self._root_seen
-        found = self.look_everywhere()
+        found = [*self.tree.untold]  # what a look had found that was broken off
+        found += self.look_everywhere()
         self._tell_gap(str(reason), since=since, found=len(found))
         return found
 
@@ -188,63 +172,17 @@ class Lookout:
         found = self._look_at_root()
         if self._gone_since is not None:
             return found
-        found += self._look_through(self._blind_ones())
-        for directory in self._next("glance", self.heard, GLANCES):
-            self._suspect_in(directory)
-        for path in self._next("deep", self.tree.entries, DEEP):
-            if path.rpartition("/")[0] in self.heard and self.tree.differs(path):
-                self._suspect(path)
+        found += self._look_through(self._turns.blind(self.heard))
+        self._turns.suspect(self.heard)
         return found
-
-    def _suspect_in(self, directory: str) -> None:
-        """Suspect what came to or went from a directory without our knowing."""
-        stamp = self.tree.stamp_of(directory)
-        if stamp is None or stamp == self.tree.listed.get(directory):
-            return
-        known = self.tree.names.get(directory)
-        if known is None or directory not in self.heard:
-            return
-        with suppress(OSError):  # gone by now, which will be told
-            names = {each.name for each in self.tree.scan(directory)}
-            self.tree.listed[directory] = stamp
-            for name in names ^ known:
-                self._suspect(f"{directory}/{name}" if directory else name)
-
-    def _suspect(self, path: str) -> None:
-        due_s = self._clock.monotonic() + IN_FLIGHT_S
-        self._suspects.setdefault(path, _Suspect(due_s, self.tree.entries.get(path)))
-
-    def _blind_ones(self) -> list[str]:
-        """Some of the directories the kernel does not tell of, the unreadable among them."""
-        blind = self.tree.names.keys() - self.heard.keys()
-        some: list[str] = []
-        paths = 0
-        while blind and len(some) < len(blind) and paths < BLIND:
-            some += self._next("blind", blind, 1)
-            paths += len(self.tree.names.get(some[-1], ())) + 1
-        return some
-
-    def _next(self, what: str, of: Iterable[str], most: int) -> Iterator[str]:
-        """The next few of a round that never ends; it takes up what is new at its start."""
-        left = self._rounds.get(what)
-        some = [*islice(left, most)] if left is not None else []
-        if not some:
-            if what == "glance":
-                self._round_since, self._round_began = self._round_began, self._clock.now()
-            left = self._rounds[what] = iter([*of])
-            some = [*islice(left, most)]
-        yield from some
 
     def _look_at_suspects(self, now: float) -> list[Found]:
         """Look at what the kernel should have told of by now; what is found is a gap."""
-        due = {path: each for path, each in self._suspects.items() if each.due_s <= now}
         found: list[Found] = []
-        for path, suspect in due.items():
-            del self._suspects[path]
-            if self.tree.entries.get(path) is suspect.known:
-                found += self._look_at_some(path.rpartition("/")[0], [path])
+        for path in self._turns.unresolved(now):
+            found += self._look_at_some(path.rpartition("/")[0], [path])
         if found:
-            self._tell_gap("unheard", since=self._round_since, found=len(found))
+            self._tell_gap("unheard", since=self._turns.since, found=len(found))
         return found
 
     # --- the root -------------------------------------------------------------------------
@@ -411,12 +349,22 @@ class Lookout:
         if not self.tree.rules.reads_gitignore:
             return
         path = f"{directory}/{GITIGNORE}" if directory else GITIGNORE
-        text: str | None = None
-        with suppress(OSError, UnicodeDecodeError):
-            text = self._disk.read(Path(self.tree.where(path)))[:GITIGNORE_MOST].decode()
+        text = read_text(self.tree.where(path), most=GITIGNORE_MOST, disk=self._disk)
         if self.tree.rules.read(directory, text):
             self.tree.forget_hidden()
             below = f"{directory}/" if directory else ""
             self._restless.update(
                 (each, 0.0) for each in self.tree.names if f"{each}/".startswith(below)
             )
+
+
+def read_text(path: str, *, most: int, disk: Disk) -> str | None:
+    """The text of a file, as far as that; None where there is none."""
+    with suppress(OSError):
+        fd = disk.open(Path(path), os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
+        try:
+            if stat.S_ISREG(disk.status(fd).st_mode):
+                return disk.pread(fd, most, 0).decode(errors="surrogateescape")
+        finally:
+            disk.close(fd)
+    return None

@@ -75,6 +75,8 @@ class Tree:
         """What each directory held, by its path; the root's is empty."""
         self.listed: dict[str, tuple[int, int]] = {}
         """Time and inode of a directory as they were just before it was listed last."""
+        self.untold: list[Found] = []
+        """All that looks have found since somebody cleared this."""
         self._disk = disk
         self._rest = rest
 
@@ -156,9 +158,13 @@ class Tree:
         self.put(path, now)
         if now.is_directory:
             if before is None:
-                yield Found("mkdir", path, None, now)
+                yield self._found(Found("mkdir", path, None, now))
         elif before is None or is_written(before, now):
-            yield Found("write", path, before, now)
+            yield self._found(Found("write", path, before, now))
+
+    def _found(self, found: Found) -> Found:
+        self.untold.append(found)
+        return found
 
     # --- what is known ---------------------------------------------------------------
 
@@ -182,7 +188,7 @@ class Tree:
             if before.is_directory:
                 del self.names[gone]
                 self.listed.pop(gone, None)
-            yield Found("delete", gone, before, None)
+            yield self._found(Found("delete", gone, before, None))
 
     def _from_below(self, path: str) -> Iterator[str]:
         """A path after all that is under it; a tree may be deeper than a call stack."""

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from eventbus import Event, EventBus, tool
+from eventbus.disk import Disk
 from eventbus.errors import SettingsError
 from eventbus.events import (
     ErrorRaised,
@@ -20,6 +21,7 @@ from eventbus.events import (
     WatchBurst,
     WatchGap,
 )
+from eventbus.producers import rounds
 from eventbus.producers.watcher import Watcher
 from eventbus.scope import Scope
 from eventbus.watching.change import Actor, Change
@@ -344,6 +346,50 @@ def test_of_two_watchers_on_one_state_directory_one_is_at_work(tmp_path: Path) -
         assert eventually(lambda: second.told)
 
     assert [path for _, path in heard.ops] == ["a.txt", "b.txt"]
+
+
+class StumblingDisk(Disk):
+    """Raises what no disk should, once it is told to."""
+
+    def __init__(self) -> None:
+        self.stumbles = False
+
+    def scan(self, directory: Path | str) -> list[os.DirEntry[str]]:
+        if self.stumbles:
+            self.stumbles = False
+            raise RuntimeError("no disk says that")
+        return super().scan(directory)
+
+
+def test_an_error_of_its_own_is_recorded_and_everything_looked_at_anew(tmp_path: Path) -> None:
+    disk = StumblingDisk()
+    with watching(tmp_path, disk=disk) as heard:
+        disk.stumbles = True
+        (tmp_path / "root/a").mkdir()
+        assert eventually(lambda: heard.of(WatchGap))
+        (tmp_path / "root/a/b.txt").write_text("x")
+        assert heard.tells(tmp_path / "root")
+
+    assert heard.of(WatchGap)[0].reason == "watcher died: RuntimeError: no disk says that"
+    [error] = heard.of(ErrorRaised)
+    assert (error.type, error.context) == ("RuntimeError", "watching files")
+
+
+def test_where_the_kernel_is_not_to_be_asked_it_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "TURN_S", 0.05)
+    with watching(tmp_path, settings=WatchSettings(poll=True)) as heard:
+        (tmp_path / "root/a/b").mkdir(parents=True)
+        (tmp_path / "root/a/b/c.txt").write_text("x")
+        assert heard.tells(tmp_path / "root")
+        (tmp_path / "root/a/b/c.txt").write_text("longer")
+        assert heard.tells(tmp_path / "root")
+        shutil.rmtree(tmp_path / "root/a")
+        assert heard.tells(tmp_path / "root")
+
+    assert heard.of(WatchGap) == []
+    assert not [each for each in threading.enumerate() if each.name == "eventbus-ear"]
 
 
 # --- who did it, and what was kept ------------------------------------------------------
