@@ -336,6 +336,7 @@ class Journal:
         change = change_of(self._fd, old, None if self._spoiled else self.size, self._disk)
         if change is None:
             self._seals.seal_if_due()
+            self.mended += self._seals.tell()
             return False
         if change == "grown":
             left = synced_size

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eventbus.clock import Clock
 from eventbus.disk import Disk
+from eventbus.event import Event
 from eventbus.sealing.chain import seals_of
 from eventbus.sealing.declaring import declare_pruned, seals_there
 from eventbus.sealing.mending import end_dead_chains
@@ -56,6 +57,10 @@ class NoFileSeals:
 
     def pruned(self, path: Path) -> None:
         """A file is deleted."""
+
+    def tell(self) -> list[Event]:
+        """What went wrong since it was asked last."""
+        return []
 
     def close(self) -> None:
         """No file is written any more."""
@@ -152,6 +157,9 @@ class FileSeals(NoFileSeals):
     def pruned(self, path: Path) -> None:
         with suppress(OSError):
             self._disk.unlink(seals_of(_plain(path)))
+
+    def tell(self) -> list[Event]:
+        return [event for sealer in self._sealers.values() for event in sealer.tell()]
 
     def close(self) -> None:
         sealers, self._sealers = self._sealers, {}

@@ -254,6 +254,7 @@ class Shelf:
         self._mind_files()
         self._turn_to_today()
         self._seals.tend(self._ledger.sync_cursor)
+        self.news += self._seals.tell()
         self._tidier.tick(self._ledger.files)
         self._ledger.hold_seconds = self._tidier.guard.hold_seconds
 

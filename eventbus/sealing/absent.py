@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from eventbus.event import Event
+
 __all__ = ["Lines", "Seals", "Unsealed"]
 
 Lines = Sequence[tuple[int, Sequence[bytes]]]
@@ -34,6 +36,9 @@ class Seals(Protocol):
     def abandon(self) -> None:
         """It leaves the file as it is."""
 
+    def tell(self) -> list[Event]:
+        """What went wrong since it was asked last."""
+
 
 class Unsealed:
     """Hears all of it, and seals nothing."""
@@ -58,3 +63,6 @@ class Unsealed:
 
     def abandon(self) -> None:
         pass
+
+    def tell(self) -> list[Event]:
+        return []

@@ -129,6 +129,8 @@ class Chain:
                 lost=taken.lost,
             )
         except BaseException:
+            with suppress(OSError):  # it has begun nothing
+                disk.unlink(chain_key_path(state, taken.chain))
             chain.let_go()
             raise
         return chain
@@ -144,6 +146,13 @@ class Chain:
 
     def keep(self) -> None:
         """Sync what was written; only then is the old key overwritten."""
+        if not self._is_named:  # a power cut must not leave records and no key to end them with
+            self._disk.sync(self._fd)
+            self._disk.sync_directory(self._state / "run")
+        self._sync()
+        self._keep_key()
+
+    def _sync(self) -> None:
         fd = self._disk.open(self.seals, os.O_RDWR)
         try:
             self._disk.sync(fd)
@@ -153,7 +162,6 @@ class Chain:
             self._disk.sync_directory(self.seals.parent)
             forget_beginning(self._state, self.number, self._disk)
             self._is_named = True
-        self._keep_key()
 
     def _keep_key(self) -> None:
         live = LiveKey(
@@ -170,7 +178,7 @@ class Chain:
     def end(self, why: str, clock: Clock, named: str | None = None) -> None:
         """Write the last record; the key goes with it."""
         self.write(Ended, why=why, named=named, at=clock.now())
-        self.keep()
+        self._sync()
         with suppress(OSError):
             self._disk.unlink(chain_key_path(self._state, self.number))
         self.let_go()

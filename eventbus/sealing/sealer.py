@@ -10,6 +10,8 @@ from pathlib import Path
 
 from eventbus.clock import Clock
 from eventbus.disk import Disk
+from eventbus.event import Event
+from eventbus.events.error import IoFailed
 from eventbus.sealing.absent import Lines
 from eventbus.sealing.chain import Chain, Tally
 from eventbus.sealing.mending import end_dead_chains
@@ -24,6 +26,8 @@ PLAIN_SECONDS = 60.0
 BLOCK_CRITICAL = 1_000
 BLOCK_LINES = 16_384
 """At so many critical lines, or so many at all, it is sealed at once."""
+PAUSE_SECONDS = 5.0
+"""Between tries while the disk refuses."""
 KEEP_SECONDS = 1.0
 """Between syncs of the seals."""
 
@@ -38,6 +42,8 @@ class Sealer:
     def __init__(self, state: Path, *, clock: Clock, disk: Disk, seals_all: bool = False) -> None:
         self.trouble: str | None = None
         """What the disk said to the last seal, while it refuses."""
+        self._told: str | None = None
+        """The same, as it was last told."""
         self.doubtful = False
         """True when what is noted may hold what somebody else put there."""
         self._state = state
@@ -55,6 +61,8 @@ class Sealer:
         """When the first line of the block was noted."""
         self._kept_at = float("-inf")
         self._is_unkept = False
+        self._again_at = float("-inf")
+        """Not before then, after a seal that failed: each beginning uses up a number."""
         self._chain: Chain | None = None
 
     def mend(self, directory: Path) -> None:
@@ -127,6 +135,8 @@ class Sealer:
         marked = self._marked
         if marked is None or self._begun_at is None or not self._wants(marked):
             return False
+        if self._clock.monotonic() < self._again_at:
+            return False
         if marked.size != self._noted.size:  # the others are not on the disk yet
             return False
         if marked.critical >= BLOCK_CRITICAL or marked.lines >= BLOCK_LINES:
@@ -142,11 +152,12 @@ class Sealer:
         try:
             if self.is_due:
                 self._seal()
+                self.trouble = None
             if self._is_unkept and self._clock.monotonic() - self._kept_at >= KEEP_SECONDS:
                 self._keep()
-            self.trouble = None
         except (OSError, ValueError) as error:
             self.trouble = str(error)
+            self._again_at = self._clock.monotonic() + PAUSE_SECONDS
 
     def _seal(self) -> None:
         """Make a block of what is marked."""
@@ -201,6 +212,14 @@ class Sealer:
             self.trouble = str(error)
         finally:
             self.abandon()
+
+    def tell(self) -> list[Event]:
+        """That lines stay unsealed, once for each trouble."""
+        trouble, before, self._told = self.trouble, self._told, self.trouble
+        if trouble is None or trouble == before:
+            return []
+        message = f"cannot seal {self._of.name if self._of else 'a file'}: {trouble}"
+        return [IoFailed(ts=self._clock.now(), type="SealFailed", message=message)]
 
     def abandon(self) -> None:
         """Let the chain go as it is."""

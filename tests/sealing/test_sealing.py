@@ -8,6 +8,7 @@ import pytest
 from eventbus import EventBus, JournalSettings
 from eventbus.disk import SYSTEM_DISK
 from eventbus.event import encode
+from eventbus.events.error import IoFailed
 from eventbus.events.file import FileWritten
 from eventbus.kinds import CRITICAL_KINDS, CRITICAL_TOPICS, is_critical_line
 from eventbus.sealing.keys import VerificationKey, take_key, verification_key
@@ -175,6 +176,24 @@ def test_a_seal_that_the_disk_refuses_is_tried_again(tmp_path: Path) -> None:
 
     assert flaws(state, pens.key) == []
     assert verified(state, pens.key).seals.unsealed == []
+
+
+def test_a_disk_that_refuses_seals_is_told_of_once(tmp_path: Path) -> None:
+    (tmp_path / "seal.key").mkdir()
+    pens = Pens(tmp_path / "other")
+    pens.state = tmp_path
+
+    journal = pens.open()
+    for _ in range(3):
+        pens.block(journal)
+        journal.look()
+
+    [told] = journal.mended
+    assert isinstance(told, IoFailed)
+    assert told.type == "SealFailed"
+    assert told.message.startswith("cannot seal 2026")
+    journal.end({})
+    assert verified(tmp_path).is_whole
 
 
 def test_chains_of_two_who_write_at_once_have_numbers_of_their_own(pens: Pens) -> None:
