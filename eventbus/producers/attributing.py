@@ -147,7 +147,8 @@ class Attributor:
 
     def _with_process(self, actor: Actor, change: Change) -> Actor:
         """The same with the process that wrote, where the kernel says so."""
-        if self.writers is None or change.op != "write":
+        is_written = change.op == "write" and change.moved_from is None
+        if self.writers is None or not is_written:
             return actor
         writer = self.writers.writer_of(change.where, changed=change.changed)
         if writer is None:

@@ -82,7 +82,7 @@ class Watched:
         state = self._bus.state
         roots = [*map(Path, settings.roots)]
         if settings.writers:
-            self._writers = listen_for_writers(roots, ignoring=state, clock=self._clock)
+            self._writers = listen_for_writers(roots, clock=self._clock)
         self._attributor = Attributor(
             self._bus,
             grace=settings.grace_ms / 1000,
@@ -100,6 +100,7 @@ class Watched:
             attribution=self._attributor,
             keep=contents.keep if contents is not None else None,
             own=own,
+            when_listening=self._writers.listen_to if self._writers is not None else None,
             **given,
         ).open()
         self._watcher.wait(READY_S)

@@ -53,6 +53,7 @@ class Watcher:
         attribution: Attribution | None = None,
         keep: Keep | None = None,
         own: Iterable[str | os.PathLike[str]] = (),
+        when_listening: Callable[[Iterable[Path]], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         disk: Disk = SYSTEM_DISK,
     ) -> None:
@@ -65,6 +66,7 @@ class Watcher:
         self._attribution = self._calls if attribution is None else attribution
         self._keep = keep
         self._own = tuple(map(Path, own))
+        self._when_listening = when_listening
         self._clock = clock
         self._disk = disk
         self._news: SimpleQueue[Any] = SimpleQueue()
@@ -160,6 +162,8 @@ class Watcher:
 
     def _listen(self, ear: Ear) -> None:
         """Start a thread that puts what the kernel tells an ear among the news."""
+        if self._when_listening is not None:
+            self._when_listening(map(Path, ear.paths))
         ear.when_established = lambda: self._news.put((ear, True))
         threading.Thread(
             target=_hear,

@@ -12,9 +12,10 @@ import struct
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -24,8 +25,8 @@ from eventbus.clock import SYSTEM_CLOCK, Clock
 __all__ = ["Writer", "Writers", "listen_for_writers"]
 
 CLOEXEC, NONBLOCK = 0x1, 0x2
-MARK_ADD, MARK_MOUNT, MARK_FILESYSTEM = 0x1, 0x10, 0x100
-MODIFY, CLOSE_WRITE = 0x2, 0x8
+MARK_ADD, MARK_ONLYDIR = 0x1, 0x8
+MODIFY, CLOSE_WRITE, EVENT_ON_CHILD = 0x2, 0x8, 0x0800_0000
 AT_FDCWD = -100
 """The kernel's numbers, as linux/fanotify.h has them."""
 _EVENT = struct.Struct("=IBBHQii")
@@ -54,18 +55,19 @@ class Writer(msgspec.Struct, frozen=True):
 class Writers:
     """Listens in a thread of its own, and remembers who wrote which file last."""
 
-    def __init__(
-        self, fd: int, roots: Sequence[Path], *, ignoring: Path | None, clock: Clock
-    ) -> None:
+    def __init__(self, fd: int, *, clock: Clock) -> None:
         self._fd = fd
-        self._roots = tuple(f"{str(root).rstrip('/')}/" for root in roots)
-        self._ignoring = None if ignoring is None else f"{ignoring}/"
         self._clock = clock
         self._wrote: OrderedDict[tuple[int, int], Writer] = OrderedDict()
         self._commands: OrderedDict[int, str] = OrderedDict()
         self._wake, self._end = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._listen, name="eventbus writers", daemon=True)
         self._thread.start()
+
+    def listen_to(self, directories: Iterable[Path]) -> None:
+        """Hear of files in these as well; one that is gone, or one too many, is left out."""
+        for directory in directories:
+            _mark(self._fd, directory)
 
     def writer_of(self, path: Path, *, changed: datetime | None = None) -> Writer | None:
         """Who wrote the file that is there now; None where nobody was seen to, or long before."""
@@ -110,21 +112,15 @@ class Writers:
                 os.close(fd)
 
     def _take(self, fd: int, pid: int) -> None:
+        if pid <= 0:  # of another namespace
+            return
         with suppress(OSError):
-            path = os.readlink(f"/proc/self/fd/{fd}")
-            if pid <= 0 or not self._is_wanted(path):
-                return
             status = os.fstat(fd)
             key = (status.st_dev, status.st_ino)
             self._wrote[key] = Writer(pid, self._command_of(pid), self._clock.now())
             self._wrote.move_to_end(key)
             if len(self._wrote) > KNOWN_MOST:
                 self._wrote.popitem(last=False)
-
-    def _is_wanted(self, path: str) -> bool:
-        if self._ignoring is not None and path.startswith(self._ignoring):
-            return False
-        return path.startswith(self._roots)
 
     def _command_of(self, pid: int) -> str | None:
         """What a process is called; of one that has just ended, what it was called before."""
@@ -161,18 +157,16 @@ def _command_now(pid: int) -> str | None:
 
 
 def listen_for_writers(
-    roots: Sequence[Path], *, ignoring: Path | None = None, clock: Clock = SYSTEM_CLOCK
+    directories: Iterable[Path], *, clock: Clock = SYSTEM_CLOCK
 ) -> Writers | None:
-    """Listen for who writes below the roots; None where the kernel does not tell us."""
-    fd = _new_group() if sys.platform == "linux" and roots else -1
+    """Listen for who writes files in these; None where the kernel does not tell us."""
+    fd = _new_group() if sys.platform == "linux" else -1
     if fd < 0:
         return None
-    real = [Path(os.path.realpath(root)) for root in roots]
-    if not all(_mark(fd, root) for root in real):
+    if not all(_mark(fd, each) for each in directories):
         os.close(fd)
         return None
-    ignored = None if ignoring is None else Path(os.path.realpath(ignoring))
-    return Writers(fd, real, ignoring=ignored, clock=clock)
+    return Writers(fd, clock=clock)
 
 
 def _new_group() -> int:
@@ -182,15 +176,14 @@ def _new_group() -> int:
     return -1
 
 
-def _mark(fd: int, root: Path) -> bool:
-    """Ask for all of the file system, or of the mount, that the root is on."""
-    mask = ctypes.c_uint64(MODIFY | CLOSE_WRITE)
-    path = os.fsencode(root)
-    return any(
-        _libc().fanotify_mark(fd, MARK_ADD | what, mask, AT_FDCWD, path) == 0
-        for what in (MARK_FILESYSTEM, MARK_MOUNT)
-    )
+def _mark(fd: int, directory: Path) -> bool:
+    """Ask for what is written to the files in a directory."""
+    mask = ctypes.c_uint64(MODIFY | CLOSE_WRITE | EVENT_ON_CHILD)
+    path = os.fsencode(directory)
+    marked: int = _libc().fanotify_mark(fd, MARK_ADD | MARK_ONLYDIR, mask, AT_FDCWD, path)
+    return marked == 0
 
 
+@cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)

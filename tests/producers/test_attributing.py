@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from eventbus import EventBus, tool
@@ -217,6 +218,7 @@ async def test_the_process_that_wrote_is_told_where_the_kernel_says_so(tmp_path:
         actor = attributor.actor_of(change)
         assert (actor.trace, actor.pid == os.getpid()) == (None, False)
         assert attributor.actor_of(seen(tmp_path, op="delete")).pid is None
+        assert attributor.actor_of(msgspec.structs.replace(change, moved_from="b.py")).pid is None
     writers.close()
 
 

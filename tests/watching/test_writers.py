@@ -19,7 +19,7 @@ WRITE = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('x'); input()
 @pytest.fixture
 def writers(tmp_path: Path) -> Iterator[Writers]:
     (tmp_path / "root" / ".state").mkdir(parents=True)
-    listening = listen_for_writers([tmp_path / "root"], ignoring=tmp_path / "root" / ".state")
+    listening = listen_for_writers([tmp_path / "root"])
     if listening is None:
         pytest.skip("this process may not ask the kernel who writes")
     yield listening
@@ -55,9 +55,7 @@ def test_a_file_that_was_renamed_after_is_known_too(writers: Writers, tmp_path: 
     assert path.read_text() == "two\n"
 
 
-def test_what_is_written_elsewhere_or_by_the_recorder_is_not_kept(
-    writers: Writers, tmp_path: Path
-) -> None:
+def test_what_is_written_in_other_directories_is_not_told(writers: Writers, tmp_path: Path) -> None:
     elsewhere, ours = tmp_path / "a", tmp_path / "root" / ".state" / "a"
     for path in (elsewhere, ours, tmp_path / "root" / "last"):
         path.write_text("x")
@@ -66,6 +64,18 @@ def test_what_is_written_elsewhere_or_by_the_recorder_is_not_kept(
     assert writers.writer_of(elsewhere) is None
     assert writers.writer_of(ours) is None
     assert writers.writer_of(tmp_path / "gone") is None
+
+
+def test_a_directory_that_comes_later_is_listened_to_as_well(
+    writers: Writers, tmp_path: Path
+) -> None:
+    later = tmp_path / "root" / "later"
+    later.mkdir()
+
+    writers.listen_to([later, tmp_path / "gone"])
+    (later / "a").write_text("x")
+
+    assert seen(writers, later / "a").pid == os.getpid()
 
 
 def test_one_that_wrote_long_before_the_change_is_not_who_made_it(
