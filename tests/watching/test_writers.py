@@ -102,13 +102,23 @@ def test_memory_is_bounded(
     assert writers.writer_of(tmp_path / "root" / "0") is None
 
 
-def test_it_ends_with_its_descriptors(writers: Writers) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+def test_it_ends_with_its_thread_and_descriptors(writers: Writers) -> None:
+    fds = (writers._fd, writers._wake, writers._end)
+    were = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in fds}
 
     writers.close()
     writers.close()
 
-    assert len(os.listdir("/proc/self/fd")) == before - 3
+    assert not writers._thread.is_alive()
+    assert [fd for fd in fds if link_of(fd) == were[fd]] == []
+
+
+def link_of(fd: int) -> str | None:
+    """What a descriptor is of; None: it is closed."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return None
 
 
 def test_without_the_privilege_nothing_is_listened_to(
@@ -119,8 +129,13 @@ def test_without_the_privilege_nothing_is_listened_to(
     assert listen_for_writers([tmp_path]) is None
 
 
-def test_a_root_that_cannot_be_asked_about_leaves_nothing_open(tmp_path: Path) -> None:
-    before = os.listdir("/proc/self/fd") if sys.platform == "linux" else []
+def test_a_root_that_cannot_be_asked_about_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, write = os.pipe()
+    monkeypatch.setattr(writers_module, "_new_group", lambda: write)
 
     assert listen_for_writers([tmp_path / "nowhere"]) is None
-    assert (os.listdir("/proc/self/fd") if before else []) == before
+
+    assert os.read(read, 1) == b"", "its other end is closed"
+    os.close(read)
