@@ -85,6 +85,7 @@ class Listening:
         self._retired: list[tuple[float, Ear]] = []
         self._most: int | None = None
         """Directories the kernel lets us listen to; None: all so far."""
+        self._limited_since: datetime | None = None
         self._pause_s = FIRST_PAUSE_S
         self._not_before_s = 0.0
         self._more_again_s = 0.0
@@ -99,8 +100,10 @@ class Listening:
         now_s = self._clock.monotonic()
         while self._retired and self._retired[0][0] <= now_s:
             self._retired.pop(0)[1].stop()
-        if not self._polls and self._pending is None and now_s >= self._not_before_s:
-            self._begin_what_is_wanted(now_s)
+        if self._pending is None:
+            self._lookout.unheard.clear()
+            if not self._polls and now_s >= self._not_before_s:
+                self._begin_what_is_wanted(now_s)
         if self._burst.is_over(now_s):
             return self._look_after_burst()
         self._alive = self._clock.now()
@@ -145,6 +148,13 @@ class Listening:
             self._begin(unheard, of=len(wanted))
         else:
             lookout.hears_all = self.is_settled = True
+            self._tell_end_of_limit()
+
+    def _tell_end_of_limit(self) -> None:
+        """All can be listened to again; what could not be was looked at all the while."""
+        if self._limited_since is not None and self._most is None:
+            since, self._limited_since = self._limited_since, None
+            self._gap("watch limit", since, 0)
 
     def _wanted(self, now_s: float) -> dict[str, int]:
         """What can be listened to, as far as the kernel lets us."""
@@ -168,7 +178,6 @@ class Listening:
             self._replaced.append(ear)
             directories.update(mine)
         self._not_before_s = self._renewed_s + len(directories) / DIRECTORIES_A_SECOND
-        self._lookout.unheard.clear()
         self._pending = Ear(self._lookout, directories)
         self._listen(self._pending)
 
@@ -217,7 +226,9 @@ class Listening:
             heard = len(lookout.heard)
             self._most = heard or len(ear.directories) // 2
             self._more_again_s = now_s + MORE_AGAIN_S
-            self._gap(f"watch limit: {_told(error)}", self._alive, None)
+            if self._limited_since is None:
+                self._limited_since = self._clock.now()
+                self._gap(f"watch limit: {_told(error)}", self._limited_since, None)
         else:  # a directory is gone, or may not be read by now
             gone = [each for each in ear.directories if not _is_there(lookout, each)]
             lookout.hear(map(lookout.tree.where, gone))

@@ -304,12 +304,16 @@ class Lookout:
                 (self._racy.add if is_racy else self._racy.discard)(each.path)
             elif each.op == "mkdir":
                 self.hears_all = False
-            elif each.before is not None and each.before.is_directory:
-                self._unhear(each.path)
-                self.unreadable.pop(each.path, None)
+            else:
+                self._forget(each.path)
         if self.tree.rules.reads_gitignore:
             return self._taken_by_rules(news)
         return news
+
+    def _forget(self, path: str) -> None:
+        self._racy.discard(path)
+        self._unhear(path)
+        self.unreadable.pop(path, None)
 
     def _taken_by_rules(self, news: list[Found]) -> list[Found]:
         """What is left of it once the `.gitignore` files among it are read."""

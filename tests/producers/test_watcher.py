@@ -21,6 +21,7 @@ from eventbus.events import (
     WatchBurst,
     WatchGap,
 )
+from eventbus.producers import root as root_module
 from eventbus.producers import rounds
 from eventbus.producers.watcher import Watcher
 from eventbus.scope import Scope
@@ -30,6 +31,14 @@ from sinks.memory import MemorySink
 from tests.letters import eventually
 from tests.watching.heard import QUICK, watching
 from tests.watching.trees import told_tree
+
+
+@pytest.fixture(autouse=True)
+def turns_come_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found once a second is found ten times as soon."""
+    monkeypatch.setattr(rounds, "TURN_S", 0.1)
+    monkeypatch.setattr(root_module, "CLAIM_S", 0.1)
+
 
 # --- what is told ------------------------------------------------------------------
 
@@ -375,10 +384,7 @@ def test_an_error_of_its_own_is_recorded_and_everything_looked_at_anew(tmp_path:
     assert (error.type, error.context) == ("RuntimeError", "watching files")
 
 
-def test_where_the_kernel_is_not_to_be_asked_it_looks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rounds, "TURN_S", 0.05)
+def test_where_the_kernel_is_not_to_be_asked_it_looks(tmp_path: Path) -> None:
     with watching(tmp_path, settings=WatchSettings(poll=True)) as heard:
         (tmp_path / "root/a/b").mkdir(parents=True)
         (tmp_path / "root/a/b/c.txt").write_text("x")
