@@ -21,6 +21,7 @@ from eventbus.store.erasing import chosen_ids, erase_events, holds_any, texts_of
 from eventbus.store.opening import open_store, open_writer, store_is_there
 from eventbus.store.serving import lane_held
 from eventbus.store.whereabouts import StoreAt, stores_of
+from eventbus.watching.contents import DIRECTORY as CONTENTS
 
 __all__ = ["Erasure", "Plan", "erase", "plan_erasure"]
 
@@ -85,7 +86,8 @@ def plan_erasure(
     plan.ids |= {event.id for event, _ in records}
     for lane in _log_lanes(sinks, state):
         plan.changed += _in_logs(lane, records, texts, plan.ids, disk)
-    plan.still_in = list(_still_in(state, plan, disk))
+    hashes = {getattr(event, "hash", None) for event, _ in records}
+    plan.still_in = [*_still_in(state, plan, disk), *_contents(state, hashes, disk)]
     return plan
 
 
@@ -209,9 +211,25 @@ def _still_in(state: Path, plan: Plan, disk: Disk) -> Iterator[Path]:
         if ".before-" in name and holds_any(state / name, plan.ids):
             yield state / name
     words = [id.encode() for id in plan.ids]
-    for directory, ending in ((state / "journal", ".torn"), (state / "dead", ".jsonl")):
+    if "path" in plan.choice.values:  # a tree that is watched is remembered by its paths
+        words.append(msgspec.json.encode(plan.choice.values["path"]))
+    for directory, ending in (
+        (state / "journal", ".torn"),
+        (state / "dead", ".jsonl"),
+        (state / "watch", ""),
+    ):
         for name in sorted(disk.names(directory)):
             if name.endswith(ending) and _has_any(directory / name, words, disk):
+                yield directory / name
+
+
+def _contents(state: Path, hashes: set[str | None], disk: Disk) -> Iterator[Path]:
+    """What files held at those changes; another file may hold the same."""
+    for hash in sorted(hash for hash in hashes if hash):
+        digits = hash.partition(":")[2]
+        directory = state / CONTENTS / digits[:2]
+        for name in disk.names(directory):
+            if digits[2:] and name.startswith(digits[2:]):
                 yield directory / name
 
 

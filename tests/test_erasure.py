@@ -32,6 +32,8 @@ from eventbus.store.rebuild import rebuild
 from eventbus.store.search import search
 from eventbus.testing import FaultyDisk
 from eventbus.verify import verify_journal
+from eventbus.watching.contents import Contents
+from eventbus.watching.settings import WatchSettings
 
 LANES = ("jsonl", "flat", "audit", "usage", "errors", "sqlite")
 SINKS = tuple(NamedSink(use=name) for name in LANES)
@@ -190,6 +192,17 @@ def test_backups_that_still_hold_it_are_listed(state: Path) -> None:
     plan = plan_erasure(state, read_choice(("user=ann",)), sinks=SINKS)
 
     assert [str(path) for path in plan.still_in] == [made.path]
+
+
+def test_contents_that_were_kept_of_its_files_are_listed(tmp_path: Path) -> None:
+    content = Contents(tmp_path, WatchSettings(keep="all")).put(SECRET.encode())
+    with EventBus(tmp_path) as bus:
+        bus.emit_nowait(FileWritten(path="src/a.py", hash=content))
+
+    [path] = plan_erasure(tmp_path, read_choice(("path=src/a.py",))).still_in
+
+    assert path.is_file()
+    assert path.parent.parent == tmp_path / "contents"
 
 
 def test_lines_keep_their_length_so_that_every_place_holds(state: Path) -> None:
