@@ -6,6 +6,7 @@ can make a seal of an earlier chain. The same holds within a chain, from one
 record to the next.
 """
 
+import errno
 import hashlib
 import hmac
 import os
@@ -134,10 +135,21 @@ def read_state_key(state: Path, disk: Disk) -> StateKey | None:
         return None
 
 
+def _kept(state: Path, disk: Disk) -> StateKey | None:
+    """The same for who goes on from it; raises `OSError` unless it is there or never was."""
+    try:
+        return msgspec.json.decode(disk.read(key_path(state)), type=StateKey)
+    except FileNotFoundError:
+        return None
+    except UNREADABLE as error:
+        what = "it holds no key of seals; move it away to begin with another"
+        raise OSError(errno.EINVAL, what, str(key_path(state))) from error
+
+
 def verification_key(state: Path, disk: Disk) -> VerificationKey:
     """For all chains from now on; makes the first key where there is none."""
     with held(state, "seal.lock", disk):
-        now = read_state_key(state, disk) or _make_first(state, disk)
+        now = _kept(state, disk) or _make_first(state, disk)
         return VerificationKey(now.chain, bytes.fromhex(now.key))
 
 
@@ -149,7 +161,7 @@ def take_key(
     `is_begun` says of a chain that was beginning whether its record is there.
     """
     with held(state, "seal.lock", disk):
-        now = read_state_key(state, disk) or _make_first(state, disk)
+        now = _kept(state, disk) or _make_first(state, disk)
         waiting = tuple(one for one in now.beginning if not is_begun(one))
         lost = tuple(one.chain for one in waiting if not is_alive(state, one.chain, disk))
         key = bytes.fromhex(now.key)
@@ -166,7 +178,7 @@ def take_key(
 def forget_beginning(state: Path, chain: int, disk: Disk) -> None:
     """The chain's first record is on the disk."""
     with held(state, "seal.lock", disk):
-        now = read_state_key(state, disk)
+        now = _kept(state, disk)
         if now is not None:
             left = tuple(one for one in now.beginning if one.chain != chain)
             _replace(state, msgspec.structs.replace(now, beginning=left), disk)

@@ -61,6 +61,8 @@ class Sealer:
         """When the first line of the block was noted."""
         self._kept_at = float("-inf")
         self._is_unkept = False
+        self._unsaid: str | None = None
+        """The name the file is given, until it is said."""
         self._again_at = float("-inf")
         """Not before then, after a seal that failed: each beginning uses up a number."""
         self._chain: Chain | None = None
@@ -83,17 +85,23 @@ class Sealer:
             self.end("turned")
         self._of, self._start, self._lines = of, start, lines or 0
         self._counts_lines = lines is None
+        self._unsaid = None
         self._forget()
 
     def will_be(self, target: Path) -> None:
         """The file is about to be given another name: say so where its seals are."""
+        self._unsaid = target.name
         try:
-            if self._of is not None:
-                self._chain = self._chain or self._begin(self._of)
-                self._chain.write(Renamed, named=target.name, at=self._clock.now())
-                self._keep()
+            self._say_name()
         except (OSError, ValueError) as error:
             self.trouble = str(error)
+
+    def _say_name(self) -> None:
+        if self._unsaid is not None and self._of is not None:
+            self._chain = self._chain or self._begin(self._of)
+            self._chain.write(Renamed, named=self._unsaid, at=self._clock.now())
+            self._unsaid = None
+            self._keep()
 
     def follow(self, path: Path) -> None:
         """The file has another name by now, and so have its seals."""
@@ -151,6 +159,7 @@ class Sealer:
         """Look whether a block is to be sealed, or seals to be synced."""
         try:
             if self.is_due:
+                self._say_name()
                 self._seal()
                 self.trouble = None
             if self._is_unkept and self._clock.monotonic() - self._kept_at >= KEEP_SECONDS:
@@ -204,6 +213,7 @@ class Sealer:
     def end(self, why: str) -> None:
         """Seal what is marked, and end the chain; what fails is left to the next to come."""
         try:
+            self._say_name()
             if self._marked is not None and self._wants(self._marked):
                 self._seal()
             if self._chain is not None:

@@ -63,6 +63,18 @@ def test_a_key_asked_for_later_says_from_when_on_it_proves(sealed: Here) -> None
     assert "not those before" in told.err
 
 
+def test_a_key_that_cannot_be_read_is_never_replaced(sealed: Here) -> None:
+    (sealed.state / "seal.key").write_text("{}")
+    fill(sealed.state)
+
+    told = sealed("seal-key")
+
+    assert (sealed.state / "seal.key").read_text() == "{}"
+    assert told.code == exits.STATE_UNUSABLE
+    assert "it holds no key of seals" in told.err
+    assert "seal.key is gone, or cannot be read" in sealed("verify").out
+
+
 def test_what_is_sealed_is_proven_by_the_key(sealed: Here) -> None:
     told = sealed("verify", *key_of(sealed))
 

@@ -308,6 +308,10 @@ def test_whatever_call_fails_nothing_acknowledged_is_lost_or_doubled(
         "link",
         "stat",
         "is_locked",
+        "scan",
+        "set_mode",
+        "set_owner",
+        "touch",
     }
     record_property("figure", f"{CASES} faults: 0 acknowledged lost, 0 twice")
 

@@ -1,5 +1,6 @@
 """Sealed journals that the tests of seals share, made without waiting."""
 
+import errno
 import json
 import random
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "BLOCK_LINES",
     "NoSync",
     "Pens",
+    "SealsFail",
     "flaws",
     "seal_lines",
     "segments_of",
@@ -37,6 +39,54 @@ class NoSync(Disk):
 
     def sync_directory(self, path: Path) -> None:
         pass
+
+
+class SealsFail(NoSync):
+    """A disk on which the nth call on a file of seals or keys fails."""
+
+    def __init__(self, nth: int) -> None:
+        self._left = nth
+        self._fds: set[int] = set()
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
+        is_ours = "seal" in path.name
+        if is_ours:
+            self._count()
+        fd = super().open(path, flags, mode)
+        if is_ours:
+            self._fds.add(fd)
+        else:
+            self._fds.discard(fd)
+        return fd
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        if fd in self._fds:
+            self._count()
+        return super().write(fd, data)
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        if fd in self._fds:
+            self._count()
+        return super().pwrite(fd, data, offset)
+
+    def rename(self, source: Path, target: Path) -> None:
+        if "seal" in target.name:
+            self._count()
+        super().rename(source, target)
+
+    def unlink(self, path: Path) -> None:
+        if "seal" in path.name:
+            self._count()
+        super().unlink(path)
+
+    def sync(self, fd: int) -> None:
+        if fd in self._fds:
+            self._count()
 
 
 class Pens:

@@ -9,7 +9,7 @@ from eventbus.events.file import FileWritten
 from eventbus.sealing.keys import VerificationKey, verification_key
 from eventbus.segments import load_zstd
 from sinks.file import Audit
-from tests.sealing.journals import flaws, seal_lines, verified
+from tests.sealing.journals import NoSync, SealsFail, flaws, seal_lines, verified
 from tests.sinks.files import NOON, Desk, run
 
 
@@ -230,4 +230,28 @@ def test_a_process_that_dies_between_the_two_renamings_is_made_good(
     run(again())
 
     assert desk.names() == ["audit-2026-03-10.jsonl", "audit.jsonl"]
+    assert flaws(desk.state, key) == []
+
+
+@pytest.mark.parametrize("nth", range(1, 60, 4))
+def test_a_call_on_seals_that_fails_costs_no_line_and_no_proof(
+    desk: Desk, key: VerificationKey, nth: int
+) -> None:
+    desk.disk = SealsFail(nth)
+
+    async def go() -> None:
+        for day in range(3):
+            await desk.open(Audit())
+            await fill(desk, f"a{day}", f"b{day}", days=day)
+            await desk.tick(days=1)
+            await fill(desk, f"c{day}", days=day + 1)
+            await desk.close()
+            desk.disk = NoSync()
+
+    run(go())
+
+    lines = [
+        line for path in desk.logs.glob("audit*.jsonl") for line in path.read_bytes().splitlines()
+    ]
+    assert len(lines) == 9
     assert flaws(desk.state, key) == []

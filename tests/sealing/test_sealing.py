@@ -14,7 +14,16 @@ from eventbus.kinds import CRITICAL_KINDS, CRITICAL_TOPICS, is_critical_line
 from eventbus.sealing.keys import VerificationKey, take_key, verification_key
 from eventbus.testing import FaultyDisk
 from tests.letters import LetterSent, letters
-from tests.sealing.journals import Pens, flaws, seal_lines, segments_of, verified
+from tests.sealing.journals import (
+    BLOCK_LINES,
+    NoSync,
+    Pens,
+    SealsFail,
+    flaws,
+    seal_lines,
+    segments_of,
+    verified,
+)
 
 
 @pytest.fixture
@@ -194,6 +203,21 @@ def test_a_disk_that_refuses_seals_is_told_of_once(tmp_path: Path) -> None:
     assert told.message.startswith("cannot seal 2026")
     journal.end({})
     assert verified(tmp_path).is_whole
+
+
+@pytest.mark.parametrize("nth", range(1, 70, 2))
+def test_a_call_on_seals_that_fails_costs_no_line_and_no_proof(tmp_path: Path, nth: int) -> None:
+    pens = Pens(tmp_path, segment_bytes=2_000)
+    pens.disk = SealsFail(nth)
+
+    pens.run(blocks=4)
+    pens.run(blocks=4)
+    pens.disk = NoSync()
+    pens.run(blocks=4)
+
+    found = verified(tmp_path, pens.key)
+    assert flaws(tmp_path, pens.key) == []
+    assert found.records >= 12 * BLOCK_LINES
 
 
 def test_chains_of_two_who_write_at_once_have_numbers_of_their_own(pens: Pens) -> None:
