@@ -29,6 +29,8 @@ SMALL = 64
 """An ear of fewer is replaced whenever there are others to be listened to."""
 DIRECTORIES_A_SECOND = 5_000
 """That are given to new ears at the most."""
+GROWING_S = 0.1
+"""Between looks whether a tree still grows."""
 MERGE_S, MERGE_MOST = 10.0, 1_500
 """Seconds without a new directory after which one ear listens for all, unless for so many."""
 RETIRE_S = 0.5
@@ -140,6 +142,11 @@ class Listening:
         wants_more = self._most is not None and now_s >= self._more_again_s
         wants_one = len(self._ears) > 1 and now_s - self._renewed_s >= MERGE_S
         if lookout.hears_all and not wants_more and not wants_one:
+            return
+        if self._ears and lookout.growth.goes_on(now_s):
+            # An ear takes tens of milliseconds to make while the kernel is busy with files,
+            # and no other thread runs meanwhile; what is new is looked at instead.
+            self._not_before_s = now_s + GROWING_S
             return
         wanted = self._wanted(now_s)
         unheard = {each: wanted[each] for each in wanted if each not in lookout.heard}

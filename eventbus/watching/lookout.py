@@ -11,6 +11,7 @@ import msgspec
 
 from eventbus.clock import Clock
 from eventbus.disk import Disk
+from eventbus.watching.growth import Growth
 from eventbus.watching.names import is_text
 from eventbus.watching.pace import Rest, paced
 from eventbus.watching.rules import GITIGNORE, Rules
@@ -60,6 +61,8 @@ class Lookout:
         """Those that have not been taken yet."""
         self.hears_all = False
         """False: there may be a directory to be heard that is not."""
+        self.growth = Growth()
+        """The directories that came lately."""
         self._doubt: str | None = None
         self._gone_since: datetime | None = None
         self._root_inode = 0
@@ -304,6 +307,7 @@ class Lookout:
                 (self._racy.add if is_racy else self._racy.discard)(each.path)
             elif each.op == "mkdir":
                 self.hears_all = False
+                self.growth.count(self._clock.monotonic())
             else:
                 self._forget(each.path)
         if self.tree.rules.reads_gitignore:
