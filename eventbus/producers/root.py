@@ -159,7 +159,8 @@ class Root:
 
 def _patterns_of(paths: Iterable[Path], root: Path) -> list[str]:
     """Patterns that hide paths, which may end in `*`, of those under a root."""
-    inside = [path.relative_to(root) for path in paths if root in path.parents]
+    real = [path.parent.resolve() / path.name for path in paths]
+    inside = [path.relative_to(root) for path in real if root in path.parents]
     return [f"/{_escaped(path.as_posix())}" for path in inside]
 
 

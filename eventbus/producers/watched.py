@@ -1,6 +1,8 @@
 """What a recorder watches by its settings: the watcher, who it asks, and what is kept."""
 
+import os
 import re
+import stat
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -153,7 +155,12 @@ class _Taking:
 
 
 def own_files(sinks: Iterable[NamedSink], state: Path | None) -> Iterator[Path]:
-    """What sinks write outside of the state directory, as patterns: it is never told."""
+    """What the recorder writes outside of the state directory, as patterns: it is never told.
+
+    That is what sinks write elsewhere, and the files its own output goes to:
+    an event told there would be a change again.
+    """
+    yield from _outputs()
     for sink in sinks:
         written = sink.settings.get("path")
         if not isinstance(written, str) or state is None:
@@ -162,3 +169,11 @@ def own_files(sinks: Iterable[NamedSink], state: Path | None) -> Iterator[Path]:
         if not path.is_relative_to(state):
             yield path.with_name(f"{path.stem}*{path.suffix}*")
             yield path.with_name(f".{path.stem}*{path.suffix}*")
+
+
+def _outputs() -> Iterator[Path]:
+    """The files that standard output and error are directed to."""
+    for fd in (1, 2):
+        with suppress(OSError, ValueError):  # closed, or no such system
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                yield Path(os.readlink(f"/proc/self/fd/{fd}"))

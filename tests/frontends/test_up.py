@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eventbus.bus import EventBus
-from eventbus.events import LogLine, ReloadFailed
+from eventbus.events import FileWritten, LogLine, ReloadFailed
 from eventbus.frontends.cli import exits
 from eventbus.replay import read_journal
 from tests.frontends.console import ROOT, Here, read_until, running
@@ -58,6 +58,30 @@ def test_it_says_where_everything_is_records_for_others_and_reports(tmp_path: Pa
     )
     assert sum("|agent:step|" in line for line in lines) == 200
     assert sum("|app:shutdown|" in line for line in lines) == 1
+
+
+def test_it_watches_files_and_not_what_it_prints_itself(tmp_path: Path) -> None:
+    """Each line would be a change, and each change would be a line."""
+    state = tmp_path / ".state"
+    with (tmp_path / "printed.txt").open("w") as printed:
+        up = subprocess.Popen(
+            [sys.executable, "-m", "eventbus", "up", "--console"],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT)},
+            stdout=printed,
+            stderr=printed,
+        )
+        try:
+            until(holds(tmp_path / "printed.txt", READY))
+            (tmp_path / "a.txt").write_text("x")
+            until(holds(tmp_path / "printed.txt", "file:write"))
+        finally:
+            up.terminate()
+            up.wait(10)
+
+    assert "files      ./  ask with" in (tmp_path / "printed.txt").read_text()
+    told = [event.path for event in read_journal(state) if isinstance(event, FileWritten)]
+    assert told == ["a.txt"]
 
 
 def test_it_ends_by_sigterm_as_well(tmp_path: Path) -> None:
