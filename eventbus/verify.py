@@ -11,14 +11,16 @@ from eventbus.disk import SYSTEM_DISK, Disk
 from eventbus.event import UNREADABLE
 from eventbus.replay import READ_BYTES, valid_end
 from eventbus.sealing.anchors import Anchor, compare
-from eventbus.sealing.findings import Checked, Span
+from eventbus.sealing.findings import Checked, Span, found_by_both
 from eventbus.sealing.keys import VerificationKey
-from eventbus.sealing.sealed import read_sealed
+from eventbus.sealing.sealed import Sealed, read_sealed
 from eventbus.sealing.whole import check_seals
 from eventbus.segment import Segment, segments_by_writer, segments_in
 
 __all__ = ["Finding", "Gap", "Verified", "verify_journal"]
 
+LOOKS_AGAIN = 3
+"""How often seals are looked at again while somebody writes: files come and go under them."""
 FINDINGS_MOST = 1_000
 """Findings that are listed; a ruined segment would give one a line."""
 
@@ -124,17 +126,30 @@ def verify_journal(
     directory = state / "journal"
     sealed = read_sealed(state, disk)  # first: what is written meanwhile is no finding
     verified = Verified(cut=sorted(n for n in disk.names(directory) if n.endswith(".torn")))
-    stops: dict[str, int | None] = {}
     for segments in segments_by_writer(segments_in(directory, disk)).values():
         verified.writers += 1
         _Writer(verified, disk).check(segments)
-        stops |= {one.name: valid_end(one, after, disk) for one, after in pairwise(segments)}
-    if sealed.has_any:
-        verified.seals = check_seals(
-            sealed, key=key, stops=stops, written=verified.written, disk=disk
-        )
+    verified.seals = _checked(sealed, key, verified.written, disk)
+    for _ in range(LOOKS_AGAIN):
+        before, sealed = sealed, read_sealed(state, disk)
+        if not verified.seals.is_amiss or sealed.state_of_it == before.state_of_it:
+            break
+        again = _checked(sealed, key, verified.written, disk)
+        verified.seals = found_by_both(verified.seals, again)
     verified.rolled_back = [span for anchor in anchors for span in compare(sealed, anchor)]
     return verified
+
+
+def _checked(sealed: Sealed, key: VerificationKey | None, written: set[str], disk: Disk) -> Checked:
+    if not sealed.has_any:
+        return Checked()
+    by_writer = segments_by_writer(segments_in(sealed.state / "journal", disk))
+    stops = {
+        one.name: valid_end(one, after, disk)
+        for segments in by_writer.values()
+        for one, after in pairwise(segments)
+    }
+    return check_seals(sealed, key=key, stops=stops, written=written, disk=disk)
 
 
 class _Writer:
@@ -151,6 +166,9 @@ class _Writer:
             self._verified.segments += 1
             try:
                 self._check_segment(segment, after)
+            except FileNotFoundError:  # pruned meanwhile; if it was not, its seals say so
+                self._verified.segments -= 1
+                self._records = None
             except OSError as error:
                 self._verified.find(segment, None, f"cannot be read: {error.strerror}")
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-__all__ = ["Checked", "Span"]
+__all__ = ["Checked", "Span", "found_by_both"]
 
 SPANS_MOST = 1_000
 """Spans of a kind that are listed."""
@@ -45,8 +45,21 @@ class Checked(msgspec.Struct, kw_only=True):
     left_out: int = 0
     """Spans more than are listed."""
 
+    @property
+    def is_amiss(self) -> bool:
+        return bool(self.altered or self.incomplete)
+
     def add(self, spans: list[Span], span: Span) -> None:
         if len(spans) < SPANS_MOST:
             spans.append(span)
         else:
             self.left_out += 1
+
+
+def found_by_both(before: Checked, after: Checked) -> Checked:
+    """The later look, without what was amiss only then or only before."""
+    return msgspec.structs.replace(
+        after,
+        altered=[span for span in after.altered if span in before.altered],
+        incomplete=[span for span in after.incomplete if span in before.incomplete],
+    )

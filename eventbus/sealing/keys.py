@@ -31,6 +31,7 @@ __all__ = [
     "first_key",
     "forget_beginning",
     "held",
+    "is_alive",
     "key_path",
     "read_state_key",
     "take_key",

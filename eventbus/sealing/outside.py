@@ -59,8 +59,8 @@ def _run(words: Sequence[str], text: str = "") -> str:
     """What it printed; raises where it failed."""
     ran = _try(words, text)
     if ran.returncode:
-        said = ran.stderr.strip().split("\n")[-1:] or [f"exit code {ran.returncode}"]
-        raise SettingsError(f"{words[0]} failed: {said[0]}")
+        said = ran.stderr.strip().rpartition("\n")[2] or f"exit code {ran.returncode}"
+        raise SettingsError(f"{words[0]} failed: {said}")
     return ran.stdout
 
 

@@ -39,6 +39,12 @@ class Sealed:
     def has_any(self) -> bool:
         return bool(self.files or self.declared or self.key)
 
+    @property
+    def state_of_it(self) -> tuple[object, ...]:
+        """The same as long as nobody has sealed, renamed or pruned anything."""
+        counts = [(path, len(records)) for path, records in sorted(self.files.items())]
+        return self.key_after, len(self.declared), counts
+
     def records(self) -> Iterator[Written]:
         """Every record that can be read."""
         every = chained(*self.files.values(), self.declared)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ TRIES = runs(ci=200, long=5_000)
 POINTS = runs(ci=30, long=10_000)
 """Steps at which the process is gone; the long form tries all of them."""
 KILLS = runs(ci=8, long=1_000)
+LOOKS = runs(ci=15, long=2_000)
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
@@ -480,13 +481,40 @@ def test_kills_at_any_moment_leave_it_proven(tmp_path: Path, record_property: Te
     record_property("figure", f"{KILLS:,} kills, {found.seals.lines:,} lines sealed: 0 found")
 
 
+def test_what_is_verified_while_it_is_written_is_proven(
+    tmp_path: Path, record_property: Tell
+) -> None:
+    """Files are begun, rotated and pruned under whoever looks."""
+    key = verification_key(tmp_path, NoSync())
+    looks = 0
+
+    for seed in range(3):
+        with _agent(tmp_path, seed) as agent:
+            for _ in range(LOOKS):
+                assert told(verified(tmp_path, key)) == [], (seed, looks)
+                looks += 1
+            agent.kill()
+
+    record_property("figure", f"{looks:,} looks: 0 found")
+
+
 def _kill_an_agent(state: Path, run: int, rng: random.Random) -> None:
-    words = [sys.executable, "-m", "tests.sealing.agent", str(state), str(run)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT) as agent:
-        assert agent.stdout is not None
-        assert agent.stdout.readline() == b"recording\n"
+    with _agent(state, run) as agent:
         time.sleep(rng.uniform(0, 0.12))
         agent.kill()
+
+
+@contextmanager
+def _agent(state: Path, seed: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """One that is recording; the block kills it."""
+    words = [sys.executable, "-m", "tests.sealing.agent", str(state), str(seed)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT) as agent:
+        try:
+            assert agent.stdout is not None
+            assert agent.stdout.readline() == b"recording\n"
+            yield agent
+        finally:
+            agent.kill()
 
 
 # --- what attackers do ---------------------------------------------------------------
