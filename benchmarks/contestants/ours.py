@@ -116,9 +116,9 @@ def beside_resident(laps: Laps, directory: Path, *, sinks: Sequence[str]) -> Non
 
 
 @contextmanager
-def resident(state: Path, sinks: Sequence[str]) -> Iterator[None]:
+def resident(state: Path, arguments: Sequence[str], *, module: str = "resident") -> Iterator[None]:
     """Have a resident recorder for the length of a block."""
-    argv = [sys.executable, "-m", "benchmarks.contestants.resident", str(state), *sinks]
+    argv = [sys.executable, "-m", f"benchmarks.contestants.{module}", str(state), *arguments]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as recorder:
         assert recorder.stdin is not None and recorder.stdout is not None
         if recorder.stdout.readline().strip() != b"ready":

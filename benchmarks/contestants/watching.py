@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks.contestants.ours import resident
 from benchmarks.figures import percentile
 from eventbus import Batch, EventBus, Sink, Watcher, WatchSettings
 from eventbus.events import FileWritten
@@ -125,6 +126,7 @@ def _watching(how: str, directory: Path, root: Path, hear: Hear) -> Iterator[Non
         "none": _nobody,
         "default": _ours,
         "quick": _ours,
+        "resident": _ours_beside,
         "watchfiles": _watchfiles,
         "watchdog": _watchdog,
     }
@@ -158,6 +160,18 @@ def _ours(how: str, directory: Path, root: Path, hear: Hear) -> Iterator[None]:
         EventBus(directory / "state", sinks=[_Hearing(hear)]) as bus,
         Watcher(bus, [root], settings=settings),
     ):
+        yield
+
+
+@contextmanager
+def _ours_beside(how: str, directory: Path, root: Path, hear: Hear) -> Iterator[None]:
+    """Another process watches, as it does by default."""
+    state = directory / "state"
+    with (
+        EventBus(state, serve="never") as bus,
+        resident(state, [str(root)], module="watching_resident"),
+    ):
+        bus.attach(_Hearing(hear), writers="all")
         yield
 
 
