@@ -23,6 +23,7 @@ from eventbus.store.usage import take_back
 __all__ = ["chosen_ids", "erase_events", "erased_ids", "forget_erased", "holds_any", "texts_of"]
 
 A_QUESTION = 500
+IDS_A_QUESTION = 100_000
 BY_EVENT = (
     "file_changes",
     "dispatches",
@@ -38,6 +39,7 @@ BY_EVENT = (
 """Tables whose rows are each of one event."""
 _COLUMNS = "event_id, event_type, ts, user_id, component, session_id, kv_json"
 _COLUMN_OF = {"user": "user_id", "session": "session_id", "id": "event_id"}
+_INDEXED = {"session", "path", "id"}
 _BY_PATH = (
     "event_id IN (SELECT event_id FROM file_changes"
     " WHERE path = ? OR moved_from = ? OR moved_to = ?)"
@@ -54,8 +56,20 @@ def chosen_ids(store: Reader, choice: Choice) -> set[str]:
         else:
             conditions.append(f"{_COLUMN_OF[word]} = ?")
             values.append(in_text(value))
-    rows = store.rows(f"SELECT event_id FROM events WHERE {' AND '.join(conditions)}", values)
-    return {str(row[0]) for row in rows}
+    question = f"SELECT event_id FROM events WHERE {' AND '.join(conditions)}"
+    if not _INDEXED.isdisjoint(choice.values):
+        return {str(row[0]) for row in store.rows(question, values)}
+    found: set[str] = set()
+    for start in range(0, _last_id(store), IDS_A_QUESTION):  # no index holds users
+        part = (*values, start, start + IDS_A_QUESTION)
+        rows = store.rows(f"{question} AND id > ? AND id <= ?", part)
+        found.update(str(row[0]) for row in rows)
+    return found
+
+
+def _last_id(store: Reader) -> int:
+    row = store.row("SELECT max(id) FROM events")
+    return int(row[0] or 0) if row is not None else 0
 
 
 def texts_of(store: Reader, ids: Iterable[str]) -> set[bytes]:

@@ -11,7 +11,9 @@ import pytest
 
 from eventbus import Scope
 from eventbus.disk import SYSTEM_DISK
+from eventbus.event import encode
 from eventbus.events import LogLine, SnapshotDiscarded, SnapshotSaved, TaskFinished, ToolStarted
+from eventbus.sealing.choosing import Choice
 from eventbus.sink import Batch, Place
 from eventbus.store import doctor
 from eventbus.store import search as search_module
@@ -23,16 +25,19 @@ from eventbus.store.changes import (
     files_told,
     last_change,
 )
+from eventbus.store.comparing import Compared, _compare
 from eventbus.store.cursors import main_cursor, read_cursor
 from eventbus.store.dispatches import dispatches
 from eventbus.store.engine import Reader, Row, Values, Writer
+from eventbus.store.erasing import _rows_of as _rows_to_erase
+from eventbus.store.erasing import _tasks_of, chosen_ids, texts_of
 from eventbus.store.errors import errors, errors_by
 from eventbus.store.events import landed_between, landed_ids, moment_of_row
 from eventbus.store.export import export_events, export_ingested
 from eventbus.store.flat_log import logged_rows
 from eventbus.store.ingest import ingest_file
 from eventbus.store.ingested import ingested_files, is_recorded, unparsed_between
-from eventbus.store.landing import land
+from eventbus.store.landing import land, lined_of
 from eventbus.store.messages import messages
 from eventbus.store.migrations import check_version
 from eventbus.store.openings import openings
@@ -66,6 +71,7 @@ USAGE_WISHES: tuple[dict[str, Any], ...] = (
 )
 SAVINGS_WISHES: tuple[dict[str, Any], ...] = ({}, MOMENT, {"session_id": "s1"}, {"model": "m1"})
 SUMMARY_WISHES: tuple[dict[str, Any], ...] = ({"since": at(-9)}, MOMENT)
+LINES = [encode(LogLine(event_type="a:b", source="x", message="red"))]
 HOME = Path("set by the test")
 """Where the store is, and what was ingested."""
 
@@ -316,6 +322,17 @@ WALKS: dict[str, Ask] = {
     "ingested files of a path": lambda store: ingested_files(store, path="/x"),
     "an ingested file": lambda store: list(export_ingested(store, the_file(store))),
     "a file with the same content": lambda store: list(export_ingested(store, of_a_file(store))),
+    "rows to hold against lines": lambda store: _compare(
+        store, lined_of(LINES), Compared(where="")
+    ),
+    "chosen by session and id": each(
+        chosen_ids,
+        {"choice": Choice({"session": "s1"})},
+        {"choice": Choice({"id": "in-a"})},
+    ),
+    "flat lines of events": lambda store: texts_of(store, ["in-a", "in-b"]),
+    "rows to erase": lambda store: _rows_to_erase(store, ["in-a", "in-b"]),
+    "tasks to erase": lambda store: _tasks_of(store, "s1"),
     "the version": check_version,
 }
 """Those that go along an index in the order of their answer."""
@@ -367,5 +384,10 @@ PASSES: dict[str, Ask] = {
         SYSTEM_DISK,
     ),
     "rows of a rebuild": _rows_of,
+    "chosen by user and path": each(
+        chosen_ids,
+        {"choice": Choice({"user": "ann"})},
+        {"choice": Choice({"path": "a.py", "user": "ann"})},
+    ),
 }
 """Those that are for all there is, once, whatever that takes: given out part by part."""
