@@ -15,7 +15,7 @@ from eventbus.event import encode
 from eventbus.sink import Batch, Place
 from eventbus.store import events as table
 from eventbus.store.landing import land
-from eventbus.store.migrations import migrate
+from eventbus.store.migrations import VERSION, migrate, version_of
 from eventbus.store.sqlite import SqliteReader, SqliteWriter
 from sinks.sqlite import SqliteSink
 
@@ -96,7 +96,7 @@ def by_resident(directory: Path, *, events: int) -> dict[str, float]:
 async def _beside_resident(directory: Path, events: int) -> dict[str, float]:
     async with EventBus(directory, sinks=["sqlite"]) as bus:
         await bus.flush()
-        with closing(SqliteReader(directory / "store.db")) as store:
+        with closing(await _when_there(directory / "store.db")) as store:
             before = _rows(store)
             began = perf_counter()
             with acting():
@@ -107,6 +107,17 @@ async def _beside_resident(directory: Path, events: int) -> dict[str, float]:
             took = perf_counter() - began
     _check(directory, events)
     return {"us": took / events * 1e6}
+
+
+async def _when_there(path: Path) -> SqliteReader:
+    """The store, once the resident has made its tables."""
+    while True:
+        if path.exists():
+            store = SqliteReader(path)
+            if version_of(store) == VERSION:
+                return store
+            store.close()
+        await asyncio.sleep(LOOK_EVERY)
 
 
 def _rows(store: SqliteReader) -> int:
