@@ -50,8 +50,9 @@ COLUMNS = (
 )
 ONCE = "ON CONFLICT (event_id) DO NOTHING"
 IDS_A_QUESTION = 500
-BEHIND = 1_000
-"""Events of a batch that is made in one go: a lane that keeps up has smaller ones."""
+BEHIND = 3_000
+"""Events of a batch that is made in one go: a lane that keeps up has smaller ones, and one that
+is behind has nearly four thousand in each."""
 ROWS_A_PART = 16
 """Rows made before the app's loop may have a turn: about a tenth of a millisecond."""
 PAYLOAD_BYTES_MOST = 1024 * 1024
