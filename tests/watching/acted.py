@@ -10,7 +10,7 @@ from eventbus.watching.change import Change
 from eventbus.watching.phases import Phases
 from tests.store.given import at
 
-ROOT = Path("/work/project")
+ROOT = Path("/srv/project")
 SCOUT = Scope(session="s1", agent="scout", component="brain", user="ann")
 
 
