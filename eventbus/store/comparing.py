@@ -61,8 +61,9 @@ class Compared(msgspec.Struct, kw_only=True):
 def compare_rows(state: Path, store: StoreAt, *, disk: Disk = SYSTEM_DISK) -> Compared:
     """Hold every row of table `events` against its line; nothing is changed."""
     place = str(store.path) if store.path is not None else store.url or ""
+    shown = place if store.path is not None else without_password(place)
     examined = examine(state, store, disk=disk)
-    compared = Compared(where=without_password(place))
+    compared = Compared(where=shown)
     if examined.version is None:
         compared.trouble = [finding.what for finding in examined.findings]
         return compared

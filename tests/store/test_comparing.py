@@ -41,6 +41,7 @@ def test_rows_as_they_landed_are_what_the_lines_make(state: Path) -> None:
     found = compared(state)
 
     assert (found.rows, found.altered, found.missing, found.added) == (240, [], 0, 0)
+    assert found.where == str(state / FILE_NAME)
 
 
 @pytest.mark.parametrize(
